@@ -1,0 +1,27 @@
+"""CPU time of a process and all its children, from /proc."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+def tree(pid: int) -> set[int]:
+    """A process and everything below it."""
+    found = {pid}
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        for child in (task / "children").read_text().split():
+            found |= tree(int(child))
+    return found
+
+
+def cpu_seconds(pids: set[int]) -> float:
+    """User and system time that these processes have used, in seconds."""
+    total = 0
+    for pid in pids:
+        # After the name, which may contain anything but ends with `)`: fields 14 and 15 of proc(5).
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        total += int(fields[11]) + int(fields[12])
+    return total / _TICKS

@@ -1,0 +1,205 @@
+"""The request's straight line: credential → parse → issuer → key → verify → claims → identity.
+
+`Authenticator` does no I/O and knows no clock; the validator, `jwtgate explain`, the fuzzer and the benchmark all
+call it. What it lacks it says: `NeedKeys` asks for an issuer's keys, and the caller, who can wait, fetches them
+once and calls again. A second `NeedKeys` means that there are none to be had, and `otherwise` is the reason.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from math import floor
+from typing import TYPE_CHECKING
+
+from jwtgate.identity import identity_headers
+from jwtgate.reasons import Reason
+from jwtgate.tokens import (
+    ClaimRules,
+    VerifiedToken,
+    VerifiedTokens,
+    check_claims,
+    parse,
+    unverified_issuer,
+    verify,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from jwtgate.keys import KeySet
+    from jwtgate.plan import Issuer, Plan, Policy
+    from jwtgate.tokens import UnverifiedToken
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """A token as the request brought it; `bare` when its header named no scheme."""
+
+    token: str = field(repr=False)
+    bare: bool = False
+
+
+class Step(StrEnum):
+    """The steps in their order. A denial says at which one it happened."""
+
+    POLICY = "policy"
+    CREDENTIAL = "credential"
+    PARSE = "parse"
+    ISSUER = "issuer"
+    KEY = "key"
+    VERIFY = "verify"
+    CLAIMS = "claims"
+    IDENTITY = "identity"
+
+
+@dataclass(frozen=True, slots=True)
+class Allow:
+    """Let it through, as this issuer's token says.
+
+    `identity` are request headers for the service. The decision holds at least until the end of the second
+    `cacheable_until` (Unix time); 0 says that it may not be repeated at all.
+    """
+
+    token: VerifiedToken
+    issuer: Issuer
+    identity: tuple[tuple[str, str], ...]
+    cacheable_until: int
+
+
+@dataclass(frozen=True, slots=True)
+class Deny:
+    """Do not let it through."""
+
+    reason: Reason
+    step: Step
+    issuer: Issuer | None = None  # with `token`: whose signature was good
+    token: VerifiedToken | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NeedKeys:
+    """The issuer's keys are not here, or a key with this `kid` is not among them."""
+
+    issuer: str
+    kid: str | None
+    otherwise: Deny
+
+
+Outcome = Allow | Deny | NeedKeys
+
+
+@dataclass(frozen=True, slots=True)
+class _Trusted:
+    """A policy's issuers by their `iss`, each with its rules, and the largest token that any of them allows."""
+
+    issuers: Mapping[str, tuple[Issuer, ClaimRules]]
+    max_token_bytes: int
+
+
+class Authenticator:
+    """A Plan made ready for requests. Holds nothing that changes but the cache of verified tokens."""
+
+    __slots__ = ("_by_policy", "_policies", "_verified")
+
+    def __init__(self, plan: Plan, verified: VerifiedTokens) -> None:
+        self._policies = plan.policies
+        self._verified = verified
+        self._by_policy = {
+            policy.id: _trusted([plan.issuers[name] for name in policy.issuers])
+            for policy in plan.policies.values()
+        }
+
+    def __call__(
+        self, keysets: Mapping[str, KeySet], policy_id: str, credential: Credential | Reason, now: float
+    ) -> Outcome:
+        """Decide about one request.
+
+        `keysets` are by issuer name; an issuer without usable keys is absent. `credential` is what the request
+        brought, or why that is nothing to look at. `now` is Unix time in seconds.
+        """
+        policy = self._policies.get(policy_id)
+        if policy is None:
+            return Deny(Reason.POLICY_UNKNOWN, Step.POLICY)
+        if isinstance(credential, Reason):
+            return Deny(credential, Step.CREDENTIAL)
+        if credential.bare and not policy.bare_token:
+            return Deny(Reason.HEADER_INVALID, Step.CREDENTIAL)
+        trusted = self._by_policy[policy.id]
+        token = parse(credential.token, max_bytes=trusted.max_token_bytes)
+        if isinstance(token, Reason):
+            return Deny(token, Step.PARSE)
+        claimed = unverified_issuer(token)
+        if isinstance(claimed, Reason):
+            return Deny(claimed, Step.ISSUER)
+        if claimed not in trusted.issuers:
+            return Deny(Reason.ISSUER_UNKNOWN, Step.ISSUER)
+        issuer, rules = trusted.issuers[claimed]
+        if len(credential.token) > issuer.max_token_bytes:
+            return Deny(Reason.TOKEN_TOO_LARGE, Step.ISSUER)
+        verified = self._verify(keysets, issuer, credential.token, token)
+        return verified if isinstance(verified, Deny | NeedKeys) else _decide(issuer, rules, policy, verified, now)
+
+    def _verify(
+        self, keysets: Mapping[str, KeySet], issuer: Issuer, text: str, token: UnverifiedToken
+    ) -> VerifiedToken | Deny | NeedKeys:
+        """The token, verified by a key of this issuer and of no other."""
+        if token.algorithm not in issuer.algorithms:
+            return Deny(Reason.ALGORITHM_NOT_ALLOWED, Step.KEY)
+        keyset = keysets.get(issuer.name)
+        if keyset is None:
+            return NeedKeys(issuer.name, None, Deny(Reason.ISSUER_UNAVAILABLE, Step.KEY))
+        remembered = self._verified.get(text, keyset)
+        if remembered is not None:
+            return remembered
+        key = keyset.select(algorithm=token.algorithm, kid=token.kid, x5t_s256=token.x5t_s256)
+        if key is Reason.KEY_UNKNOWN:
+            return NeedKeys(issuer.name, token.kid, Deny(Reason.KEY_UNKNOWN, Step.KEY))
+        if isinstance(key, Reason):
+            return Deny(key, Step.KEY)
+        verified = verify(token, key)
+        if isinstance(verified, Reason):
+            return Deny(verified, Step.VERIFY)
+        self._verified.put(text, keyset, verified)
+        return verified
+
+
+def _decide(issuer: Issuer, rules: ClaimRules, policy: Policy, token: VerifiedToken, now: float) -> Allow | Deny:
+    """What follows a good signature. It is evaluated anew for each request, whatever was remembered."""
+    refused = check_claims(token, rules, now)
+    if refused is not None:
+        return Deny(refused, Step.CLAIMS, issuer, token)
+    identity = identity_headers(token.claims, policy.identity)
+    if identity is None:
+        return Deny(Reason.CLAIMS_UNREADABLE, Step.IDENTITY, issuer, token)
+    return Allow(
+        token, issuer, identity, _cacheable_until(token.claims["exp"] + rules.leeway, policy.staleness, now)
+    )
+
+
+def _cacheable_until(end: float, staleness: int, now: float) -> int:
+    """The last whole second during which the decision may be repeated; 0 when there is none.
+
+    NGINX serves an entry during the very second that it ends in, and a token is over *at* `exp` (RFC 7519,
+    section 4.1.4), so the last second is the one before.
+    """
+    until = floor(min(end, now + staleness)) - 1
+    return until if staleness and until >= floor(now) else 0
+
+
+def _trusted(issuers: Sequence[Issuer]) -> _Trusted:
+    return _Trusted(
+        {issuer.issuer: (issuer, _rules(issuer)) for issuer in issuers},
+        max((issuer.max_token_bytes for issuer in issuers), default=0),
+    )
+
+
+def _rules(issuer: Issuer) -> ClaimRules:
+    return ClaimRules(
+        issuer=issuer.issuer,
+        audience=issuer.audience,
+        leeway=issuer.leeway,
+        required=issuer.required_claims,
+        max_lifetime=issuer.max_lifetime,
+        types=issuer.types,
+    )

@@ -1,0 +1,48 @@
+"""The command line. One file a command; app.py is their table of contents.
+
+Exit codes: 0 done; 1 it did not work, or was interrupted, or the token was denied; 2 the command line or
+gateway.yaml is wrong.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+from typing import TYPE_CHECKING, NoReturn
+
+from jwtgate.errors import ConfigError, JwtgateError
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+
+def main() -> NoReturn:
+    """The program `jwtgate`."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_DFL:  # nohup ignores SIGHUP: so do we, then
+            signal.signal(number, _interrupt)
+    try:
+        # Half of a short command's time goes into these imports: Ctrl-C may come meanwhile.
+        from jwtgate.cli.app import app
+        from jwtgate.cli.logs import configure_logs
+
+        configure_logs()
+        app()
+    except KeyboardInterrupt:
+        sys.stderr.write("Aborted.\n")
+        sys.exit(1)
+    except ConfigError as error:
+        sys.exit(_fail(error, 2))
+    except JwtgateError as error:
+        sys.exit(_fail(error, 1))
+    sys.exit(0)
+
+
+def _interrupt(_signal: int, _frame: FrameType | None) -> NoReturn:
+    """SIGTERM and SIGHUP end a command as Ctrl-C does: what it made is removed on the way out."""
+    raise KeyboardInterrupt
+
+
+def _fail(error: JwtgateError, code: int) -> int:
+    sys.stderr.write(f"{error}\n")
+    return code

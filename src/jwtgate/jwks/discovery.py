@@ -1,0 +1,52 @@
+"""Where an issuer's keys are, from its metadata: OpenID Connect Discovery 1.0 and RFC 8414.
+
+Both documents name the issuer and the `jwks_uri`. The issuer in the document must be the configured one,
+whole.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit, urlunsplit
+
+from jwtgate.errors import KeyFetchError
+from jwtgate.jwks.printable import printable
+from jwtgate.keys.encoding import read_json_object
+
+if TYPE_CHECKING:
+    from jwtgate.plan import Discovery
+
+
+def metadata_urls(issuer: str) -> tuple[str, ...]:
+    """Where the metadata of `issuer` can be: OpenID Connect's place first, then that of RFC 8414."""
+    parts = urlsplit(issuer)
+    path = parts.path.rstrip("/")
+    return (
+        # OpenID Connect Discovery 1.0, section 4.1: the string is appended, a final "/" removed before.
+        urlunsplit((parts.scheme, parts.netloc, f"{path}/.well-known/openid-configuration", "", "")),
+        # RFC 8414, section 3.1: it is inserted between the host and the path.
+        urlunsplit((parts.scheme, parts.netloc, f"/.well-known/oauth-authorization-server{path}", "", "")),
+    )
+
+
+def read_metadata(body: bytes, keys: Discovery, place: str) -> str:
+    """The `jwks_uri` of a metadata document that was read from `place`.
+
+    Raises KeyFetchError when the document is about another issuer, or names no URL that may be fetched.
+    """
+    document = read_json_object(body)
+    if document is None:
+        raise KeyFetchError(f"{place}: not a metadata document: expected one JSON object")
+    # RFC 8414, section 3.3: the issuer "MUST be identical"; if not, the data "MUST NOT be used".
+    if document.get("issuer") != keys.issuer:
+        raise KeyFetchError(
+            f"{place}: is the metadata of {printable(repr(document.get('issuer')))}, "
+            f"expected {keys.issuer!r}; write the issuer exactly as its metadata does"
+        )
+    uri = document.get("jwks_uri")
+    if not isinstance(uri, str):
+        raise KeyFetchError(f"{place}: has no jwks_uri; configure the URL of the key set instead")
+    # What was found over TLS must not lead to something without it.
+    if urlsplit(uri).scheme != "https" and urlsplit(place).scheme != "http":
+        raise KeyFetchError(f"{place}: jwks_uri is not an https URL: {printable(uri)}")
+    return uri

@@ -1,0 +1,219 @@
+"""One GET of one document over HTTP, within limits.
+
+Rules: TLS is always verified. Nothing is taken from the environment, no cookie is kept, no credential in a
+URL is used. Redirects are followed on the same host only, and never from https to http. Bytes are counted as
+they arrive and after decompression; the total time includes the slowest drip. What is read is not interpreted
+here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import zlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import httpx2
+
+from jwtgate.errors import KeyFetchError
+from jwtgate.jwks.lifetime import lifetime, retry_after
+from jwtgate.jwks.printable import printable
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from jwtgate.plan import Fetching
+
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_MAX_REDIRECTS = 3
+_MAX_VALIDATOR = 1024  # bytes of an ETag or a date that are worth sending back
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What identifies the version that we hold: the validators of RFC 9110, section 8.8, or a file's
+    signature."""
+
+    etag: str | None = None
+    last_modified: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Got:
+    """A new version."""
+
+    body: bytes
+    seen: Seen
+    lifetime: float | None  # seconds, see `jwtgate.jwks.lifetime`
+
+
+@dataclass(frozen=True, slots=True)
+class Same:
+    """The version that we hold is still the one."""
+
+    lifetime: float | None
+
+
+class RefusedByIssuerError(KeyFetchError):
+    """The issuer answered, and not with its keys. `retry_after`: seconds that it asked for, or None."""
+
+    def __init__(self, text: str, retry_after: float | None = None) -> None:
+        super().__init__(text)
+        self.retry_after = retry_after
+
+
+class Fetcher:
+    """Connections to issuers. Issuers that are reached the same way share a pool and its TLS context."""
+
+    def __init__(self) -> None:
+        self._ways: dict[tuple[Path | str | None, ...], httpx2.AsyncHTTPTransport] = {}
+
+    async def get(self, url: str, seen: Seen, fetching: Fetching) -> Got | Same:
+        """Fetch `url` unless it still is the version `seen`.
+
+        Raises KeyFetchError: the text names the URL, what happened, and what was expected.
+        """
+        try:
+            async with asyncio.timeout(fetching.total_timeout):
+                return await self._follow(_url(url), seen, fetching)
+        except TimeoutError:
+            raise KeyFetchError(
+                f"{url}: no complete answer within {fetching.total_timeout:g} s (fetch timeout)"
+            ) from None
+        except httpx2.TimeoutException as error:
+            raise KeyFetchError(f"{url}: {_timeout(error, fetching)}") from None
+        except (httpx2.HTTPError, httpx2.InvalidURL, zlib.error, OSError) as error:
+            raise KeyFetchError(f"{url}: {_explain(error)}") from None
+
+    async def aclose(self) -> None:
+        """Close every connection. The fetcher can be used again afterwards."""
+        ways, self._ways = self._ways, {}
+        for way in ways.values():
+            await way.aclose()
+
+    def _way(self, fetching: Fetching) -> httpx2.AsyncHTTPTransport:
+        key = (fetching.ca_file, fetching.client_certificate, fetching.client_key, fetching.proxy)
+        if key not in self._ways:
+            self._ways[key] = httpx2.AsyncHTTPTransport(
+                verify=_tls(fetching),
+                trust_env=False,
+                proxy=fetching.proxy,
+                limits=httpx2.Limits(max_connections=100, max_keepalive_connections=20, keepalive_expiry=30),
+            )
+        return self._ways[key]
+
+    async def _follow(self, url: httpx2.URL, seen: Seen, fetching: Fetching) -> Got | Same:
+        for _ in range(_MAX_REDIRECTS + 1):
+            response = await self._way(fetching).handle_async_request(_request(url, seen, fetching))
+            try:
+                if response.status_code not in _REDIRECTS:
+                    return await _read(url, response, seen, fetching)
+                url = _redirected(url, response)
+            finally:
+                await response.aclose()
+        raise KeyFetchError(f"{url}: redirected more than {_MAX_REDIRECTS} times")
+
+
+def _url(text: str) -> httpx2.URL:
+    url = httpx2.URL(text)
+    if url.scheme not in ("http", "https") or not url.host:
+        raise KeyFetchError(f"{printable(text)}: expected an http or https URL with a host")
+    if url.userinfo:
+        raise KeyFetchError("a URL with a user name or password in it is not fetched")
+    return url
+
+
+def _tls(fetching: Fetching) -> ssl.SSLContext:
+    if fetching.ca_file is None:
+        context = httpx2.create_ssl_context(trust_env=False)
+    else:
+        context = ssl.create_default_context(cafile=fetching.ca_file)
+    if fetching.client_certificate is not None:
+        context.load_cert_chain(fetching.client_certificate, fetching.client_key)
+    return context
+
+
+def _request(url: httpx2.URL, seen: Seen, fetching: Fetching) -> httpx2.Request:
+    headers = httpx2.Headers(
+        {
+            "Accept": "application/jwk-set+json, application/json;q=0.9, */*;q=0.1",
+            "Accept-Encoding": "identity",
+            "User-Agent": "jwtgate",
+        }
+    )
+    headers.update(fetching.headers)
+    if seen.etag is not None:
+        headers["If-None-Match"] = seen.etag
+    if seen.last_modified is not None:
+        headers["If-Modified-Since"] = seen.last_modified
+    timeout = httpx2.Timeout(fetching.total_timeout, connect=fetching.connect_timeout)
+    return httpx2.Request("GET", url, headers=headers, extensions={"timeout": timeout.as_dict()})
+
+
+def _redirected(url: httpx2.URL, response: httpx2.Response) -> httpx2.URL:
+    target = url.join(response.headers.get("location", ""))
+    same_place = (target.scheme, target.host, target.port) == (url.scheme, url.host, url.port)
+    upgraded = url.scheme == "http" and target.scheme == "https" and target.host == url.host
+    if not (same_place or upgraded):
+        place = printable(f"{target.scheme}://{target.netloc.decode('ascii')}")
+        raise RefusedByIssuerError(
+            f"{url}: redirects to another host ({place}), which is not followed; "
+            "if that is where the keys are, write that URL into the configuration"
+        )
+    return _url(str(target))
+
+
+async def _read(url: httpx2.URL, response: httpx2.Response, seen: Seen, fetching: Fetching) -> Got | Same:
+    headers = response.headers
+    # Only who sent a validator can be told that nothing changed.
+    if response.status_code == 304 and seen != Seen():
+        return Same(lifetime(headers))
+    if response.status_code != 200:
+        raise RefusedByIssuerError(
+            f"{url}: answered with status {response.status_code}, expected 200", retry_after(headers)
+        )
+    body = await _body(url, response, fetching.max_bytes)
+    return Got(body, Seen(_validator(headers, "etag"), _validator(headers, "last-modified")), lifetime(headers))
+
+
+def _validator(headers: httpx2.Headers, name: str) -> str | None:
+    value = headers.get(name)
+    return value if value and value.isascii() and value.isprintable() and len(value) <= _MAX_VALIDATOR else None
+
+
+async def _body(url: httpx2.URL, response: httpx2.Response, max_bytes: int) -> bytes:
+    """The body, decompressed if the issuer compressed it although we asked it not to."""
+    coding = response.headers.get("content-encoding", "identity").strip().lower()
+    if coding in ("gzip", "x-gzip"):
+        inflate = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
+    elif coding == "identity":
+        inflate = None
+    else:
+        raise RefusedByIssuerError(
+            f"{url}: content coding {printable(coding)} was not asked for; expected none or gzip"
+        )
+    parts: list[bytes] = []
+    size = 0
+    async for raw in response.aiter_raw():
+        part = raw if inflate is None else inflate.decompress(raw, max_bytes + 1 - size)
+        size += len(part)
+        if size > max_bytes:
+            raise RefusedByIssuerError(f"{url}: the answer is larger than {max_bytes} bytes (max_bytes)")
+        parts.append(part)
+    if inflate is not None and not inflate.eof:
+        raise RefusedByIssuerError(f"{url}: the compressed answer ends in the middle")
+    return b"".join(parts)
+
+
+def _timeout(error: httpx2.TimeoutException, fetching: Fetching) -> str:
+    if isinstance(error, httpx2.ConnectTimeout):
+        return f"no connection within {fetching.connect_timeout:g} s (connect timeout)"
+    return f"no answer within {fetching.total_timeout:g} s (fetch timeout)"
+
+
+def _explain(error: Exception) -> str:
+    text = printable(str(error)) or type(error).__name__
+    if "CERTIFICATE_VERIFY_FAILED" in text:
+        text += " (a private certificate authority is named by `ca_file`)"
+    return text

@@ -1,0 +1,84 @@
+"""The log lines about issuers' keys. Names of keys come from strangers and are escaped; keys are never
+logged."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import structlog
+
+from jwtgate.jwks.printable import printable
+from jwtgate.jwks.view import identity
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from jwtgate.keys import Key, KeySet
+
+_MANY = 20  # more keys than this are counted, not named
+
+_log = structlog.get_logger("jwtgate.jwks")
+
+
+def changed(issuer: str, before: KeySet | None, after: KeySet, origin: str) -> None:
+    """A set was replaced. Says nothing if the same keys are in it under the same names."""
+    old = {} if before is None else _by_identity(before)
+    new = _by_identity(after)
+    if old.keys() != new.keys():
+        _log.info(
+            "keys_changed",
+            issuer=issuer,
+            added=_names(key for what, key in new.items() if what not in old),
+            removed=_names(key for what, key in old.items() if what not in new),
+            held=len(new),
+            origin=origin,
+        )
+    if after.notes and (before is None or before.notes != after.notes):
+        _log.warning("keys_ignored", issuer=issuer, ignored=[printable(note) for note in after.notes[:_MANY]])
+
+
+def dropped(issuer: str, gone: KeySet, error: str | None) -> None:
+    """The last good set is no longer used."""
+    _log.error("keys_dropped", issuer=issuer, removed=_names(gone.keys), error=error)
+
+
+def failed(issuer: str, error: str, *, first: bool, serving: bool) -> None:
+    """A fetch failed. The first failure is a warning; that it still fails is for those who look closely."""
+    level = _log.warning if first else _log.debug
+    level("keys_fetch_failed", issuer=issuer, error=error, serving="the last good set" if serving else "none")
+
+
+def recovered(issuer: str, error: str) -> None:
+    """A fetch succeeded after failures, of which `error` was the last."""
+    _log.info("keys_fetch_recovered", issuer=issuer, after=error)
+
+
+def snapshot_ignored(issuer: str, why: str) -> None:
+    """There is a set on disk that is not used."""
+    _log.warning("keys_snapshot_ignored", issuer=issuer, error=printable(why))
+
+
+def snapshot_unwritable(issuer: str, why: str) -> None:
+    """The set that is held could not be written to disk."""
+    _log.warning("keys_snapshot_unwritable", issuer=issuer, error=printable(why))
+
+
+def bug(issuer: str, error: Exception) -> None:
+    """Something that must not happen. Without a traceback, whose values may be somebody's secret."""
+    _log.error("keys_fetch_bug", issuer=issuer, error=printable(repr(error)))
+
+
+def _by_identity(keyset: KeySet) -> dict[str, Key]:
+    return {identity(key): key for key in keyset.keys}
+
+
+def _names(keys: Iterable[Key]) -> list[str]:
+    names = [_name(key) for key in keys]
+    return names if len(names) <= _MANY else [*names[:_MANY], f"and {len(names) - _MANY} more"]
+
+
+def _name(key: Key) -> str:
+    if key.kid is not None:
+        return printable(key.kid)
+    # The thumbprint of a secret is a digest of it.
+    return "(a secret)" if key.kty == "oct" else key.thumbprint

@@ -1,0 +1,199 @@
+"""Key sets on disk: for the next start, and between the workers of one gateway.
+
+A shelf is a private directory. Each issuer has two files there, named by a digest of what its keys are read
+from, so that a changed configuration never finds the keys of the old one:
+
+    <digest>.json    the record: the last good set and when it was confirmed; replaced atomically
+    <digest>.lock    the ledger: when it was last asked and how that went; written in place by who holds the lock
+
+A worker that wants to fetch takes the lock, and then looks into both before it asks the issuer. So N workers
+make one fetch, and `min_refetch` holds for all of them together. The lock is the kernel's (flock): it ends
+with its worker. Nobody leads, and every worker could.
+
+Whoever can write here can make tokens. So the directory must be ours and nobody else's (0700), and so must
+each file (0600); what is not is ignored, and so is what is damaged, with a word about it. Times in the files
+are wall-clock seconds, since they outlive the machine's uptime.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import hashlib
+import os
+import stat
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from jwtgate.errors import KeyFetchError, StartError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+_POLL = 0.03  # seconds between two tries to take a lock
+_MAX_LEDGER = 4096
+_MAX_RECORD = 8 << 20
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True):
+    """The last good set of an issuer. `first_seen`: by `kid|thumbprint`."""
+
+    issuer: str
+    confirmed_at: float
+    due_at: float
+    jwks: str = msgspec.field()
+    etag: str | None = None
+    last_modified: str | None = None
+    first_seen: dict[str, float] = {}
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
+    """What the ledger says about the last fetch."""
+
+    due_at: float
+    forced_at: float | None = None
+    failures: int = 0
+    empty_since: float | None = None
+    error: str | None = None
+
+
+class Ledger:
+    """The ledger of one issuer, while its lock is held."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+
+    def read(self) -> Entry | None:
+        """The entry; None when there is none, or none that can be read."""
+        try:
+            return msgspec.json.decode(os.pread(self._fd, _MAX_LEDGER, 0), type=Entry)
+        except (OSError, msgspec.DecodeError):
+            return None
+
+    def write(self, entry: Entry) -> None:
+        """Replace the entry. A disk that is full leaves none, which costs a fetch at most."""
+        with contextlib.suppress(OSError):
+            os.ftruncate(self._fd, 0)
+            os.pwrite(self._fd, msgspec.json.encode(entry), 0)
+
+
+class Slot:
+    """One issuer's place on the shelf."""
+
+    def __init__(self, directory: Path, identity: str) -> None:
+        digest = hashlib.sha256(identity.encode()).hexdigest()[:32]
+        self._record = directory / f"{digest}.json"
+        self._lock = directory / f"{digest}.lock"
+        self._known: tuple[int, int, int] | None = None
+
+    def read(self) -> Record | None:
+        """The record if it is another one than at the last call, else None.
+
+        Raises KeyFetchError, once per version, for a record that cannot be used; the text says why.
+        """
+        try:
+            if _version(self._record.lstat()) == self._known:
+                return None
+            self._known = _version(self._record.lstat())
+            fd = os.open(self._record, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise KeyFetchError(f"{self._record}: not used: {error.strerror}") from None
+        with open(fd, "rb") as file:  # noqa: PTH123 - a descriptor, not a path
+            found = os.fstat(fd)
+            if not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o077:
+                raise KeyFetchError(f"{self._record}: not used: expected a file that only we can read and write")
+            try:
+                return msgspec.json.decode(file.read(_MAX_RECORD), type=Record)
+            except (OSError, msgspec.DecodeError) as error:
+                raise KeyFetchError(f"{self._record}: not used, it is damaged: {error}") from None
+
+    def write(self, record: Record) -> None:
+        """Replace the record. Raises OSError.
+
+        Not flushed to the disk on purpose, which can take long: after a power failure an old or a damaged
+        record is found, and neither does harm.
+        """
+        fd, temporary = tempfile.mkstemp(dir=self._record.parent, prefix=".new-")
+        try:
+            with open(fd, "wb") as file:  # noqa: PTH123 - a descriptor, not a path
+                file.write(msgspec.json.encode(record))
+                written = os.fstat(file.fileno())
+            Path(temporary).replace(self._record)
+        except OSError:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+        self._known = _version(written)
+
+    def remove(self) -> None:
+        """Forget the set: its issuer has withdrawn it."""
+        with contextlib.suppress(OSError):
+            self._record.unlink(missing_ok=True)
+        self._known = None
+
+    @contextlib.asynccontextmanager
+    async def locked(self, wait: float) -> AsyncIterator[Ledger | None]:
+        """Hold the lock. None when it cannot be had within `wait` seconds, or not at all: then go on without
+        it."""
+        try:
+            fd = os.open(self._lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        except OSError:
+            yield None
+            return
+        try:
+            yield Ledger(fd) if await _flock(fd, wait) else None
+        finally:
+            os.close(fd)
+
+
+class Shelf:
+    """The directory. Raises StartError when it cannot be made, or is not ours alone."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        try:
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            found = directory.lstat()
+        except OSError as error:
+            raise StartError(f"{directory}: cannot keep issuers' keys there: {error.strerror}") from None
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o077:
+            raise StartError(
+                f"{directory}: issuers' keys are kept there only if the directory is ours and nobody "
+                f"else can enter it; try: chmod 700 {directory}"
+            )
+        self._version = 0
+
+    def slot(self, identity: str) -> Slot:
+        """The place of what `identity` names."""
+        return Slot(self._directory, identity)
+
+    def changed(self) -> bool:
+        """Whether any record was replaced since the last call. One stat, however many issuers there are."""
+        try:
+            version = self._directory.stat().st_mtime_ns
+        except OSError:
+            return False
+        self._version, before = version, self._version
+        return version != before
+
+
+def _version(found: os.stat_result) -> tuple[int, int, int]:
+    return found.st_ino, found.st_mtime_ns, found.st_size
+
+
+async def _flock(fd: int, wait: float) -> bool:
+    for _ in range(max(1, round(wait / _POLL))):
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            await asyncio.sleep(_POLL)
+        except OSError:
+            return False
+        else:
+            return True
+    return False

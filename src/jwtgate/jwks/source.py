@@ -1,0 +1,204 @@
+"""Where an issuer's key set is read from, behind one method.
+
+    Source.load(seen) -> Got | Same        raises KeyFetchError
+
+A file is watched the way a URL is polled: its size, times and inode stand for the ETag.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Protocol, assert_never
+
+from jwtgate.errors import KeyFetchError, KeyRefusedError
+from jwtgate.jwks.discovery import read_metadata
+from jwtgate.jwks.fetch import Fetcher, Got, RefusedByIssuerError, Same, Seen
+from jwtgate.keys import read_jwks, secret_keyset
+from jwtgate.plan import Discovery, InlineJwks, JwksFile, JwksUrl, SharedSecret
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from jwtgate.keys import KeySet
+    from jwtgate.keys.freshness import Pace
+    from jwtgate.plan import Fetching, Issuer
+
+_MAX_FILE = 1 << 20
+_MAX_KEYS = 100
+_WATCH = 1.0  # seconds between two looks at a file
+_METADATA_LIFETIME = 3600.0  # seconds; forgotten at once when the keys cannot be had where it says
+
+
+class Source(Protocol):
+    """Where a key set comes from."""
+
+    @property
+    def place(self) -> str:
+        """Its address, for a person."""
+
+    @property
+    def max_keys(self) -> int:
+        """More keys than this are refused."""
+
+    @property
+    def shared(self) -> bool:
+        """Whether one worker's fetch is enough for all."""
+
+    async def load(self, seen: Seen) -> Got | Same:
+        """The set, unless it still is the version `seen`. Raises KeyFetchError."""
+
+
+@dataclass(frozen=True, slots=True)
+class UrlSource:
+    """A JWKS document at a URL."""
+
+    url: str
+    fetching: Fetching
+    fetcher: Fetcher
+    shared: bool = True
+
+    @property
+    def place(self) -> str:
+        """The URL."""
+        return self.url
+
+    @property
+    def max_keys(self) -> int:
+        """As configured."""
+        return self.fetching.max_keys
+
+    async def load(self, seen: Seen) -> Got | Same:
+        """One conditional GET."""
+        return await self.fetcher.get(self.url, seen, self.fetching)
+
+
+@dataclass(slots=True)
+class DiscoverySource:
+    """A JWKS document at the URL that the issuer's metadata names."""
+
+    keys: Discovery
+    fetcher: Fetcher
+    clock: Callable[[], float]
+    shared: bool = True
+    _uri: str | None = field(default=None, init=False)
+    _until: float = field(default=0.0, init=False)
+
+    @property
+    def place(self) -> str:
+        """The first place of the metadata."""
+        return self.keys.urls[0]
+
+    @property
+    def max_keys(self) -> int:
+        """As configured."""
+        return self.keys.fetching.max_keys
+
+    async def load(self, seen: Seen) -> Got | Same:
+        """One conditional GET, and one of the metadata before it if that is unknown or old."""
+        if self._uri is None or self.clock() >= self._until:
+            uri = await self._discover()
+            # The validators of one place say nothing about another.
+            seen = seen if uri == self._uri else Seen()
+            self._uri, self._until = uri, self.clock() + _METADATA_LIFETIME
+        try:
+            return await self.fetcher.get(self._uri, seen, self.keys.fetching)
+        except KeyFetchError:
+            self._until = 0.0
+            raise
+
+    async def _discover(self) -> str:
+        faults: list[str] = []
+        for url in self.keys.urls:
+            try:
+                answer = await self.fetcher.get(url, Seen(), self.keys.fetching)
+            except RefusedByIssuerError as error:
+                faults.append(str(error))
+                continue
+            if isinstance(answer, Got):
+                return read_metadata(answer.body, self.keys, url)
+        raise KeyFetchError("; ".join(faults))
+
+
+@dataclass(frozen=True, slots=True)
+class FileSource:
+    """A JWKS file on this machine."""
+
+    path: Path
+    max_keys: int = _MAX_KEYS
+    shared: bool = False
+
+    @property
+    def place(self) -> str:
+        """The path."""
+        return str(self.path)
+
+    async def load(self, seen: Seen) -> Got | Same:
+        """One stat, and a read if the file changed. The file is small and local: it is read at once."""
+        try:
+            stat = self.path.stat()
+            now_seen = Seen(etag=f"{stat.st_mtime_ns}-{stat.st_ctime_ns}-{stat.st_size}-{stat.st_ino}")
+            if now_seen == seen:
+                return Same(None)
+            with self.path.open("rb") as file:
+                body = file.read(_MAX_FILE + 1)
+        except OSError as error:
+            raise KeyFetchError(f"{self.path}: {error.strerror or error}") from None
+        if len(body) > _MAX_FILE:
+            raise KeyFetchError(f"{self.path}: larger than {_MAX_FILE} bytes, the limit for a key set")
+        return Got(body, now_seen, None)
+
+
+def make_source(keys: JwksUrl | Discovery | JwksFile, fetcher: Fetcher, clock: Callable[[], float]) -> Source:
+    """The source that `keys` describes."""
+    match keys:
+        case JwksUrl(url, fetching):
+            return UrlSource(url, fetching, fetcher)
+        case Discovery():
+            return DiscoverySource(keys, fetcher, clock)
+        case JwksFile(path):
+            return FileSource(path)
+    assert_never(keys)
+
+
+def static_keyset(issuer: Issuer) -> KeySet | None:
+    """The keys that stand in the configuration itself; None when they come from somewhere else.
+
+    Raises KeyRefusedError for a secret or a document that cannot be used.
+    """
+    match issuer.keys:
+        case SharedSecret(secret):
+            return secret_keyset(secret, issuer.algorithms)
+        case InlineJwks(jwks):
+            keyset = read_jwks(jwks)
+            if not usable(keyset, issuer):
+                raise KeyRefusedError(f"issuer {issuer.name}: no usable key in its key set{listed(keyset.notes)}")
+            return keyset
+        case JwksUrl() | Discovery() | JwksFile():
+            return None
+    assert_never(issuer.keys)
+
+
+def usable(keyset: KeySet, issuer: Issuer) -> bool:
+    """Whether any key of the set could verify a token of the issuer."""
+    return any(not key.algorithms.isdisjoint(issuer.algorithms) for key in keyset.keys)
+
+
+def listed(notes: tuple[str, ...]) -> str:
+    """The first few notes of a key set, for the end of a sentence."""
+    return "" if not notes else " (" + "; ".join(notes[:3]) + ")"
+
+
+def pace_of(source: Source, pace: Pace) -> Pace:
+    """The pace for this source: a file is looked at each second or so, whatever the pace for URLs is."""
+    if source.shared:
+        return pace
+    return replace(
+        pace,
+        least=_WATCH,
+        most=_WATCH,
+        default=_WATCH,
+        min_refetch=_WATCH,
+        retry_first=_WATCH,
+        retry_most=_WATCH,
+    )

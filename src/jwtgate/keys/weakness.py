@@ -1,0 +1,102 @@
+"""Keys that are well-formed and still not to be trusted: too short, or of a known weak form.
+
+Each function raises KeyRefusedError, or says nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from jwtgate.errors import KeyRefusedError
+
+# RFC 7518, section 3.3: "A key of size 2048 bits or larger MUST be used".
+MIN_RSA_BITS: Final = 2048
+# Verification time grows with the square of the size; nobody publishes larger ones.
+MAX_RSA_BITS: Final = 8192
+# The largest exponent that OpenSSL accepts for every size of modulus.
+MAX_RSA_EXPONENT_BITS: Final = 64
+# RFC 7518, section 3.2: at least as long as the hash; that of HS256 is the shortest.
+MIN_SECRET_OCTETS: Final = 32
+
+
+def refuse_weak_rsa(n: int, e: int) -> None:
+    """RSA moduli that can be factored, and exponents that make forging easy."""
+    bits = n.bit_length()
+    if not MIN_RSA_BITS <= bits <= MAX_RSA_BITS:
+        raise KeyRefusedError(f"an RSA key of {bits} bits: expected {MIN_RSA_BITS} to {MAX_RSA_BITS}")
+    if n % 2 == 0:
+        raise KeyRefusedError("the RSA modulus is even")
+    # RFC 8017, section 3.1: e is "between 3 and n - 1" and coprime to an even number. With e = 1 anyone
+    # signs.
+    if e < 3 or e % 2 == 0 or e.bit_length() > MAX_RSA_EXPONENT_BITS:
+        raise KeyRefusedError(
+            f"the RSA exponent is not an odd number from 3 to {MAX_RSA_EXPONENT_BITS} bits (usual: 65537)"
+        )
+    if _is_roca(n):
+        raise KeyRefusedError(
+            "the RSA modulus was made by a chip with the ROCA weakness (CVE-2017-15361): replace the key"
+        )
+
+
+_ROCA_PRIMES: Final = (
+    3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 67, 71, 73, 79, 83, 89, 97, 101, 103,
+    107, 109, 113, 127, 131, 137, 139, 149, 151, 157, 163, 167,
+)  # fmt: skip
+
+
+def _powers_of_65537(prime: int) -> frozenset[int]:
+    powers = {1}
+    power = 65537 % prime
+    while power not in powers:
+        powers.add(power)
+        power = power * 65537 % prime
+    return frozenset(powers)
+
+
+_ROCA_RESIDUES: Final = tuple((prime, _powers_of_65537(prime)) for prime in _ROCA_PRIMES)
+
+
+def _is_roca(n: int) -> bool:
+    """Whether n has the fingerprint of the faulty generator (CVE-2017-15361).
+
+    Its primes are k * M + (65537 ** a mod M), M a product of small primes. So n is a power of 65537 modulo
+    each of them, which an honest modulus is with a probability of about 2 ** -28.
+    """
+    return all(n % prime in residues for prime, residues in _ROCA_RESIDUES)
+
+
+def refuse_weak_secret(secret: bytes) -> None:
+    """Shared secrets that are too short, or that are no secret at all but somebody's public key."""
+    if len(secret) < MIN_SECRET_OCTETS:
+        raise KeyRefusedError(
+            f"a secret of {len(secret)} octets: expected {MIN_SECRET_OCTETS} or more (48 for HS384, 64 for HS512)"
+        )
+    # CVE-2022-29217, CVE-2024-33663: a public key that is configured as a secret lets everyone sign.
+    if b"-----BEGIN" in secret or secret.lstrip().startswith((b"ssh-", b"ecdsa-sha2-", b"sk-ssh-", b"sk-ecdsa-")):
+        raise KeyRefusedError("this secret is the text of a key file: give its keys as a JWK Set instead")
+    if len(set(secret)) == 1:
+        raise KeyRefusedError("this secret is one octet repeated")
+
+
+_ED25519_P: Final = 2**255 - 19
+_ED448_P: Final = 2**448 - 2**224 - 1
+_ED25519_ORDER_8: Final = int.from_bytes(
+    bytes.fromhex("26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05"), "little"
+)
+# The y coordinates of the points whose order divides the cofactor: under such a key almost anything verifies.
+_SMALL_ORDER_Y: Final = {
+    "Ed25519": (
+        _ED25519_P,
+        frozenset({0, 1, _ED25519_P - 1, _ED25519_ORDER_8, _ED25519_P - _ED25519_ORDER_8}),
+    ),
+    "Ed448": (_ED448_P, frozenset({0, 1, _ED448_P - 1})),
+}
+
+
+def refuse_small_order(crv: str, octets: bytes) -> None:
+    """Edwards points of small order, and points that are not spelled canonically (RFC 8032)."""
+    prime, small = _SMALL_ORDER_Y[crv]
+    # RFC 8032, sections 5.1.2 and 5.2.2: little-endian y, the sign of x in the highest bit.
+    y = int.from_bytes(octets, "little") & ~(1 << (8 * len(octets) - 1))
+    if y >= prime or y in small:
+        raise KeyRefusedError(f"this {crv} point has a small order or is not encoded canonically")

@@ -1,0 +1,293 @@
+"""Plan and Site → the text of nginx.conf.
+
+The templates read like the configuration that they become; what needs computing is computed here. Whatever they
+write goes through `quote` or `quote_text` (see quote.py), and Jinja is told to refuse anything else.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from importlib.metadata import version
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+import jinja2
+
+from jwtgate.errors import UnquotableError
+from jwtgate.nginx.quote import Quoted, quote, quote_text
+from jwtgate.reasons import Reason
+
+if TYPE_CHECKING:
+    from jwtgate.nginx.site import Site
+    from jwtgate.plan import Answer, Answers, Plan, Policy, Route, Upstream
+
+KIB = 1024
+
+# What the validator may add to a decision: identity headers (jwtgate.identity bounds them) and a few of its own.
+DECISION_HEADERS_BYTES = 6 * KIB
+
+# Seconds that NGINX waits for a decision: a validator may wait this long, less a margin, for an issuer's keys.
+VALIDATOR_TIMEOUT = 5
+
+# Request headers that say who the client is or what it asked for. Services believe them, so no client sets them.
+CLEARED_HEADERS = (
+    "Forwarded",
+    "X-Forwarded-Prefix",
+    "X-Forwarded-Server",
+    "X-Forwarded-Scheme",
+    "X-Forwarded-Ssl",
+    "X-Forwarded-Uri",
+    "X-Forwarded-Method",
+    "X-Forwarded-User",
+    "X-Forwarded-Email",
+    "X-Forwarded-Groups",
+    "X-Forwarded-Preferred-Username",
+    "X-Forwarded-Access-Token",
+    "X-Original-Forwarded-For",
+    "X-Original-Host",
+    "X-Original-Method",
+    "X-Original-URI",
+    "X-Original-URL",
+    "X-Rewrite-URL",
+    "X-HTTP-Method-Override",
+    "X-Client-IP",
+    "X-Cluster-Client-IP",
+    "True-Client-IP",
+    "CF-Connecting-IP",
+    "Proxy",
+)
+
+# What the gateway answers for itself, beside denials: name, status, body (RFC 9457).
+GATEWAY_PROBLEMS = tuple(
+    (
+        code,
+        status,
+        json.dumps(
+            {"type": "about:blank", "title": title, "status": status, "code": code, "request_id": "{request_id}"}
+        ),
+    )
+    for code, status, title in (
+        ("not_found", 404, "No route of this gateway has this path."),
+        ("method_not_allowed", 405, "This method is not allowed here."),
+        ("content_too_large", 413, "The body is larger than this route takes."),
+        ("uri_too_long", 414, "The request line is too long."),
+        ("upstream_unavailable", 502, "The service behind this route cannot be reached."),
+        ("upstream_timeout", 504, "The service behind this route did not answer in time."),
+    )
+)
+
+
+@dataclass(frozen=True, slots=True)
+class DenySet:
+    """The answers to all reasons, as the gateway gives them or as one route does.
+
+    Reasons with the same answer share a location, named after the first of them.
+    """
+
+    name: str
+    location_of: tuple[tuple[Reason, str], ...]
+    answers: tuple[tuple[str, Answer], ...]
+
+    @property
+    def key(self) -> str:
+        """What `$jwtgate_answers` holds where these are the answers: nothing, or a number."""
+        return "" if self.name == "default" else self.name
+
+    def location(self, reason: Reason) -> str:
+        """The location that answers a reason."""
+        return dict(self.location_of)[reason]
+
+    def answer(self, reason: Reason) -> Answer:
+        """The answer to a reason."""
+        return dict(self.answers)[self.location(reason)]
+
+
+@dataclass(frozen=True, slots=True)
+class ServerBlock:
+    """Routes that share a host."""
+
+    host: str | None
+    routes: tuple[Route, ...]
+
+    @property
+    def has_root(self) -> bool:
+        """Whether some route takes what no other route does."""
+        return any(route.path == "/" and route.match == "prefix" for route in self.routes)
+
+    @property
+    def exact_paths(self) -> frozenset[str]:
+        """Paths with a location of their own."""
+        return frozenset(route.path for route in self.routes if route.match == "exact")
+
+
+@dataclass(frozen=True, slots=True)
+class IdentityHeader:
+    """A header to services whose value comes with the decision."""
+
+    header: str
+
+    @property
+    def variable(self) -> Quoted:
+        """The variable that carries it from the decision to the service."""
+        return Quoted("$jwtgate_identity_" + self._variable_part)
+
+    @property
+    def decision_variable(self) -> Quoted:
+        """NGINX's variable for it in the validator's answer."""
+        return Quoted("$upstream_http_x_jwtgate_identity_" + self._variable_part)
+
+    @property
+    def _variable_part(self) -> str:
+        return quote(self.header).lower().replace("-", "_")
+
+
+def render(plan: Plan, site: Site) -> str:
+    """The configuration, whole. Raises UnquotableError when a value cannot be written in it."""
+    deny_sets = _deny_sets(plan)
+    return _TEMPLATES.get_template("nginx.conf.j2").render(
+        plan=plan,
+        site=site,
+        # Behind proxies that are trusted, the scheme and the request id are theirs.
+        scheme=Quoted("$jwtgate_scheme" if plan.trusted_proxies else "$scheme"),
+        request_id=Quoted("$jwtgate_request_id" if plan.trusted_proxies else "$request_id"),
+        version=Quoted(version("jwtgate")),
+        header_buffer=_header_buffer(plan.max_token_bytes),
+        decision_buffer=_decision_buffer(plan.max_token_bytes),
+        decision_zone=f"jwtgate_decisions_{_digest(str(site.cache_dir / 'decisions'))}",
+        decision_inactive=max((policy.staleness for policy in plan.policies.values()), default=0) + 5,
+        jwks_zone=f"jwtgate_jwks_{_digest(str(site.cache_dir / 'jwks'))}",
+        caches_jwks=any(route.cache_jwks for route in plan.routes),
+        has_websockets=any(route.websocket for route in plan.routes),
+        cleared_headers=CLEARED_HEADERS,
+        deny_sets=deny_sets,
+        gateway_answers=deny_sets[0],
+        answers_of={route: _deny_set_of(route, deny_sets) for route in plan.routes if route.answers},
+        servers=_servers(plan),
+        policies=sorted(plan.policies.values(), key=lambda policy: policy.id),
+        identity_headers=[IdentityHeader(header) for header in plan.identity_headers],
+        gateway_problems=GATEWAY_PROBLEMS,
+        validator_timeout=VALIDATOR_TIMEOUT,
+        reason=Reason,
+    )
+
+
+def _servers(plan: Plan) -> list[ServerBlock]:
+    """One block for each host, the default first. A host has its own routes and those that name no host."""
+    everywhere = [route for route in plan.routes if route.host is None]
+    blocks = [ServerBlock(None, tuple(everywhere))]
+    by_host = sorted((route for route in plan.routes if route.host is not None), key=lambda route: str(route.host))
+    for host, routes in groupby(by_host, key=lambda route: route.host):
+        own = list(routes)
+        taken = {(route.match, route.path) for route in own}
+        shared = [route for route in everywhere if (route.match, route.path) not in taken]
+        blocks.append(ServerBlock(host, (*own, *shared)))
+    return blocks
+
+
+def _deny_sets(plan: Plan) -> list[DenySet]:
+    """The gateway's answers first, then each distinct set that a route has of its own."""
+    distinct = dict.fromkeys([plan.answers, *(route.answers for route in plan.routes if route.answers)])
+    return [_deny_set(str(number) if number else "default", answers) for number, answers in enumerate(distinct)]
+
+
+def _deny_set(name: str, answers: Answers) -> DenySet:
+    first_reason: dict[Answer, Reason] = {}
+    for reason, answer in answers:
+        first_reason.setdefault(answer, reason)
+    return DenySet(
+        name,
+        tuple((reason, f"/_jwtgate/deny/{name}/{first_reason[answer]}") for reason, answer in answers),
+        tuple((f"/_jwtgate/deny/{name}/{reason}", answer) for answer, reason in first_reason.items()),
+    )
+
+
+def _deny_set_of(route: Route, deny_sets: list[DenySet]) -> DenySet:
+    wanted = tuple(answer for _, answer in _deny_set("", route.answers).answers)
+    return next(
+        deny_set for deny_set in deny_sets[1:] if tuple(answer for _, answer in deny_set.answers) == wanted
+    )
+
+
+def _header_buffer(max_token_bytes: int) -> int:
+    """Bytes for a client's longest header line: the largest token, its header's name, its scheme."""
+    return _power_of_two(max_token_bytes + KIB)
+
+
+def _decision_buffer(max_token_bytes: int) -> int:
+    """Bytes for a cached decision: its key and its headers share one buffer."""
+    return _power_of_two(max_token_bytes + KIB + DECISION_HEADERS_BYTES)
+
+
+def _power_of_two(least: int) -> int:
+    return max(4 * KIB, 1 << (least - 1).bit_length())
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def _proxy_pass(route: Route, upstream: Upstream) -> Quoted:
+    scheme = "https" if upstream.tls else "http"
+    return quote(f"{scheme}://{upstream.name}{'/' if route.strip_prefix else ''}")
+
+
+@jinja2.pass_context
+def _cache_key(context: jinja2.runtime.Context, policy: Policy) -> Quoted:
+    """Generation, policy, the whole credential, each on a line of its own: no value can reach into the next."""
+    site: Site = context["site"]
+    return Quoted(quote(f"{site.generation}\n{policy.id}\n").removesuffix('"') + '$http_authorization"')
+
+
+@jinja2.pass_context
+def _answer_text(context: jinja2.runtime.Context, body: str) -> Quoted:
+    """A body; `{request_id}` in it becomes the id that the log has too."""
+    return Quoted(quote_text(body).replace("{request_id}", context["request_id"]))
+
+
+def _size(count: int) -> Quoted:
+    """Bytes as NGINX writes them: `16k`, `64m`."""
+    for unit, suffix in ((KIB * KIB, "m"), (KIB, "k")):
+        if count and count % unit == 0:
+            return Quoted(f"{count // unit}{suffix}")
+    return Quoted(str(count))
+
+
+def _location(route: Route) -> Quoted:
+    return Quoted(f"= {quote(route.path)}" if route.match == "exact" else quote(route.path))
+
+
+def _only_quoted(value: object) -> object:
+    """Jinja's `finalize`: what a template writes is quoted, or a plain number."""
+    if isinstance(value, Quoted | jinja2.Undefined) or (isinstance(value, int) and not isinstance(value, bool)):
+        return value
+    if value == "":  # the end of an `if` or of a macro
+        return value
+    raise UnquotableError(f"a template writes {value!r} without quoting it")
+
+
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("jwtgate.nginx"),
+        undefined=jinja2.StrictUndefined,
+        autoescape=False,  # noqa: S701 - this is not HTML; `finalize` refuses what is not quoted
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        finalize=_only_quoted,
+    )
+    environment.filters |= {
+        "quote": lambda value: quote(str(value)),
+        "text": quote_text,
+        "answer_text": _answer_text,
+        "cache_key": _cache_key,
+        "location": _location,
+        "raw": Quoted,
+        "size": _size,
+    }
+    environment.globals["proxy_pass"] = _proxy_pass
+    return environment
+
+
+_TEMPLATES = _environment()

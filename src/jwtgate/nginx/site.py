@@ -1,0 +1,55 @@
+"""Where things are on this machine. What the Plan does not say, because it differs from machine to machine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Directories, sockets, and the NGINX that will read the configuration.
+
+    `run_dir` holds sockets, the process id and NGINX's temporary files; `cache_dir` the decision cache, best on
+    another file system than `run_dir`, both in memory. `account` is whom NGINX's workers run as, user and group,
+    when its master is root. `generation` names this configuration: the running NGINX answers it on the control
+    socket, and it stands in the key of the decision cache, so that a new configuration has no old decisions.
+    """
+
+    run_dir: Path
+    cache_dir: Path
+    nginx_version: tuple[int, int, int]
+    workers: int
+    generation: str
+    account: tuple[str, str] | None = None
+    ca_bundle: Path = Path("/etc/ssl/certs/ca-certificates.crt")
+
+    @property
+    def sockets(self) -> Path:
+        """The directory of all sockets; nobody but us and NGINX's workers can enter it."""
+        return self.run_dir / "sockets"
+
+    @property
+    def validator_sockets(self) -> tuple[Path, ...]:
+        """One socket for each validator worker: a worker that dies takes no other's requests with it."""
+        return validator_sockets(self.run_dir, self.workers)
+
+    @property
+    def control_socket(self) -> Path:
+        """Where the running NGINX answers its generation."""
+        return self.sockets / "nginx.sock"
+
+    @property
+    def temp_dir(self) -> Path:
+        """NGINX's request bodies and responses that do not fit in memory."""
+        return self.run_dir / "temp"
+
+    @property
+    def configuration(self) -> Path:
+        """The rendered nginx.conf."""
+        return self.run_dir / "nginx.conf"
+
+
+def validator_sockets(run_dir: Path, workers: int) -> tuple[Path, ...]:
+    """The sockets of that many workers, whoever starts them."""
+    return tuple(run_dir / "sockets" / f"validator-{number}.sock" for number in range(workers))

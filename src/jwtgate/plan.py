@@ -1,0 +1,235 @@
+"""The waist: what gateway.yaml means, with nothing optional left and no name left to look up.
+
+`config.compile` makes a Plan, `nginx.render` and the validator read it. Both read the same one, so they cannot
+disagree about what a route requires. A Plan is frozen and deterministic: the same text gives an equal Plan.
+All durations are seconds, all sizes bytes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from jwtgate.keys.freshness import Pace
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from jwtgate.reasons import Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Fetching:
+    """How an issuer's documents are fetched.
+
+    Header values and the proxy may hold secrets: they appear in no repr.
+    """
+
+    connect_timeout: float = 3.0
+    total_timeout: float = 10.0  # from the first byte sent to the last one received, redirects included
+    max_bytes: int = 1 << 20
+    max_keys: int = 100
+    ca_file: Path | None = None  # PEM; only these are trusted. None: the system's
+    client_certificate: Path | None = None  # PEM: chain and, unless client_key names it, private key
+    client_key: Path | None = None
+    proxy: str | None = field(default=None, repr=False)  # URL; the environment's proxies are not used
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class JwksUrl:
+    """Keys come from a URL. It is https, or loopback, or the configuration said `insecure_http: true`."""
+
+    url: str
+    fetching: Fetching = field(default_factory=Fetching)
+
+
+@dataclass(frozen=True, slots=True)
+class Discovery:
+    """Keys come from where the issuer's metadata says. The first of `urls` that answers counts."""
+
+    issuer: str  # what the metadata must name, whole
+    urls: tuple[str, ...]
+    fetching: Fetching = field(default_factory=Fetching)
+
+
+@dataclass(frozen=True, slots=True)
+class InlineJwks:
+    """Keys stand in the configuration itself: a JWKS document."""
+
+    jwks: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class JwksFile:
+    """Keys come from a JWKS file on this machine."""
+
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class SharedSecret:
+    """One symmetric key, for HS256, HS384 and HS512 only. Its text appears in no repr."""
+
+    secret: bytes = field(repr=False)
+
+
+KeySource = JwksUrl | Discovery | JwksFile | InlineJwks | SharedSecret
+
+# When an issuer's keys must be there. require: before the gateway is ready. degrade: it starts without them, and
+# answers issuer_unavailable. lazy: nobody asks for them before a token does.
+StartMode = Literal["require", "degrade", "lazy"]
+
+
+@dataclass(frozen=True, slots=True)
+class Issuer:
+    """An issuer whose tokens are trusted, and the rules that its tokens must keep."""
+
+    name: str
+    issuer: str  # the `iss` claim, compared whole
+    keys: KeySource
+    audience: tuple[str, ...] | None  # any of these in `aud`; None only by `unsafe_any_audience: true`
+    algorithms: tuple[str, ...]  # JWS `alg` values; all symmetric or all asymmetric
+    leeway: int
+    max_token_bytes: int
+    types: tuple[str, ...] | None  # accepted `typ` header values, lower case; None: not looked at
+    required_claims: tuple[str, ...]
+    max_lifetime: int | None  # exp - iat at most
+    pace: Pace = field(default_factory=Pace)  # how often its keys are fetched
+    start: StartMode = "degrade"
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What a request must bring, as one route or several share it.
+
+    `id` is the policy's name and a digest of everything else here, issuers included. It is all that NGINX sends.
+    """
+
+    id: str
+    name: str
+    issuers: tuple[str, ...]  # names in Plan.issuers; a token of any of them will do
+    bare_token: bool  # the Authorization header may hold the token without a scheme
+    staleness: int  # how long NGINX may repeat an allow; 0: not at all
+    identity: tuple[tuple[str, str], ...]  # (request header to the service, claim)
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """One address of an upstream: `host:port`, or `unix:/path`."""
+
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class Upstream:
+    """A service, with one address or several that share its load."""
+
+    name: str
+    servers: tuple[Server, ...]
+    tls: bool
+    keepalive: int  # idle connections kept per NGINX worker
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a client gets instead of the service's answer."""
+
+    status: int
+    content_type: str
+    body: str
+    headers: tuple[tuple[str, str], ...]
+
+
+Answers = tuple[tuple["Reason", Answer], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A location of the gateway."""
+
+    host: str | None  # exact or `*.example.com`; None: any
+    path: str
+    match: Literal["prefix", "exact"]
+    upstream: str  # name in Plan.upstreams
+    policy: str | None  # id in Plan.policies; None only by `public: true`
+    strip_prefix: bool
+    redirect_slash: bool  # `/a` is answered by a redirect to `/a/` instead of 404
+    allow_encoded_slashes: bool  # `%2F` and friends in the path are passed on instead of refused
+    websocket: bool
+    sse: bool
+    cache_jwks: bool
+    max_body: int  # 0: no limit
+    connect_timeout: int
+    read_timeout: int
+    send_timeout: int
+    answers: Answers  # this route's own denials, complete; empty: the gateway's
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """Certificate chain and private key, PEM files that NGINX reads."""
+
+    certificate: Path
+    key: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """An address that NGINX listens on: `127.0.0.1:8000`, `[::]:8000`, `0.0.0.0:8443`."""
+
+    address: str
+    tls: Tls | None
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionCache:
+    """NGINX's cache of allows. `max_size` is its share of the file system that holds it."""
+
+    max_size: int
+
+
+SIGNER_ALGORITHMS = ("ES256", "ES512", "EdDSA", "RS256")
+
+
+@dataclass(frozen=True, slots=True)
+class SignerSettings:
+    """The token issuer that `jwtgate up` starts beside the gateway."""
+
+    issuer: str
+    audience: tuple[str, ...]
+    algorithm: str
+    listen: str  # host:port
+    key_dir: Path
+    token_lifetime: int
+    jwks_max_age: int
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything that a gateway does."""
+
+    listeners: tuple[Listener, ...]
+    run_dir: Path | None  # None: chosen at start
+    trusted_proxies: tuple[str, ...]  # CIDR blocks
+    realm: str
+    access_log: str | None  # a path, or None for none
+    issuers: Mapping[str, Issuer]  # by name
+    policies: Mapping[str, Policy]  # by id
+    upstreams: Mapping[str, Upstream]  # by name
+    routes: tuple[Route, ...]
+    answers: Answers  # one for each reason
+    cache: DecisionCache
+    workers: int  # validator processes
+    signer: SignerSettings | None
+
+    @property
+    def max_token_bytes(self) -> int:
+        """The largest token that any issuer allows."""
+        return max((issuer.max_token_bytes for issuer in self.issuers.values()), default=0)
+
+    @property
+    def identity_headers(self) -> tuple[str, ...]:
+        """Every identity header that any policy sets, sorted: each is set or cleared on every route."""
+        return tuple(sorted({header for policy in self.policies.values() for header, _ in policy.identity}))

@@ -1,0 +1,158 @@
+"""The directories of a running gateway: made private, locked against a second one, emptied, removed.
+
+run_dir/            0700 (as root 0711: NGINX's workers, who are somebody else, pass through it)
+  lock              held as long as the gateway runs
+  nginx.conf        0600
+  sockets/          0700, belongs to NGINX's workers
+  temp/             0700, NGINX's bodies and responses in transit
+cache_dir/          the same modes; holds NGINX's cached decisions, tokens among them, so never on a disk
+                    if it can be helped, and on another file system than temp/, so that a full cache
+                    passes requests uncached
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import grp
+import hashlib
+import os
+import pwd
+import shutil
+import stat
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jwtgate.errors import StartError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - only a private directory in it is used
+_UNPRIVILEGED = ("www-data", "nginx", "nobody")
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Whom NGINX's workers run as when its master is root."""
+
+    user: str
+    group: str
+    uid: int
+    gid: int
+
+
+@dataclass(frozen=True, slots=True)
+class RunDirectory:
+    """The directories, ready for use."""
+
+    path: Path
+    cache: Path
+    account: Account | None
+
+
+def unprivileged_account() -> Account | None:
+    """The account for NGINX's workers; None when we are not root, and they simply are who we are."""
+    if os.geteuid() != 0:
+        return None
+    for name in _UNPRIVILEGED:
+        with contextlib.suppress(KeyError):
+            entry = pwd.getpwnam(name)
+            return Account(name, grp.getgrgid(entry.pw_gid).gr_name, entry.pw_uid, entry.pw_gid)
+    raise StartError(f"NGINX's workers need an account without privileges, one of: {', '.join(_UNPRIVILEGED)}")
+
+
+def default_run_dir(name: str = "jwtgate") -> Path:
+    """/run/NAME as root, else in the user's runtime directory, else in a private temporary directory."""
+    if os.geteuid() == 0:
+        return Path("/run") / name
+    runtime = os.environ.get("XDG_RUNTIME_DIR")
+    if runtime and os.access(runtime, os.W_OK):
+        return Path(runtime) / name
+    return Path(tempfile.gettempdir()) / f"{name}-{os.getuid()}"
+
+
+@contextlib.contextmanager
+def run_directory(path: Path, *, keep: bool = False) -> Iterator[RunDirectory]:
+    """Make and lock the directories; remove what was made when done, or `keep` it for an NGINX elsewhere.
+
+    Raises StartError when another gateway runs there, or the place is not ours alone.
+    """
+    account = unprivileged_account()
+    cache = path / "cache" if keep else _cache_directory(path)
+    existed = path.exists()
+    _make_private(path, 0o711 if account else 0o700)
+    if account:
+        _require_passage(path, account)
+    with _locked(path / "lock", path):
+        try:
+            _make_private(cache, 0o711 if account else 0o700)
+            for directory in (path / "sockets", path / "temp", cache / "decisions", cache / "jwks"):
+                _make_empty(directory, account)
+            yield RunDirectory(path, cache, account)
+        finally:
+            if not keep:
+                _remove(path, cache, whole=not existed)
+
+
+def _remove(path: Path, cache: Path, *, whole: bool) -> None:
+    for leftover in (path / "sockets", path / "temp", cache):
+        shutil.rmtree(leftover, ignore_errors=True)
+    for file in ("nginx.conf", "nginx.pid", "lock"):
+        (path / file).unlink(missing_ok=True)
+    if whole:
+        with contextlib.suppress(OSError):  # somebody put something there: it is theirs
+            path.rmdir()
+
+
+def _cache_directory(run_dir: Path) -> Path:
+    """In shared memory where there is some: another file system than that of `run_dir`, and never a disk."""
+    if _SHARED_MEMORY.is_dir() and os.access(_SHARED_MEMORY, os.W_OK):
+        name = hashlib.sha256(os.fsencode(run_dir.absolute())).hexdigest()[:12]
+        return _SHARED_MEMORY / f"jwtgate-{os.geteuid()}-{name}"
+    return run_dir / "cache"
+
+
+def _make_private(path: Path, mode: int) -> None:
+    """A directory that is ours alone. In a place that others can write to, it may be waiting for us already."""
+    try:
+        path.mkdir(mode=mode, parents=True, exist_ok=True)
+        found = path.lstat()
+    except OSError as error:
+        raise StartError(f"cannot make the directory {path}: {error.strerror}") from error
+    if not stat.S_ISDIR(found.st_mode):
+        raise StartError(f"{path} should be a directory, and is not one. Remove it, or choose another run_dir")
+    if found.st_uid != os.geteuid():
+        raise StartError(f"the directory {path} belongs to another user. Remove it, or choose another run_dir")
+    path.chmod(mode)
+
+
+def _require_passage(path: Path, account: Account) -> None:
+    """NGINX's workers must get to the sockets, or every request would end as 503."""
+    for parent in path.resolve().parents:
+        if not parent.stat().st_mode & stat.S_IXOTH:
+            raise StartError(
+                f"NGINX's workers run as {account.user}, who cannot enter {parent} on the way to {path}. "
+                f"Choose another run_dir, or let others pass: chmod o+x {parent}"
+            )
+
+
+def _make_empty(path: Path, account: Account | None) -> None:
+    shutil.rmtree(path, ignore_errors=True)
+    path.mkdir(mode=0o700)
+    if account:
+        os.chown(path, account.uid, account.gid)
+
+
+@contextlib.contextmanager
+def _locked(path: Path, directory: Path) -> Iterator[None]:
+    with path.open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise StartError(
+                f"a gateway is running in {directory} already. Stop it, or choose another run_dir"
+            ) from error
+        yield

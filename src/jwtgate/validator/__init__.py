@@ -1,0 +1,14 @@
+"""The process that answers NGINX's `auth_request`.
+
+extract  headers → credential
+app      one request, one decision
+respond  decision → what NGINX understands
+room     whether NGINX may cache another decision
+worker   one process with one socket
+"""
+
+from jwtgate.validator.extract import parse_authorization
+from jwtgate.validator.room import used_bytes
+from jwtgate.validator.worker import WorkerSettings, run_worker
+
+__all__ = ["WorkerSettings", "parse_authorization", "run_worker", "used_bytes"]

@@ -1,0 +1,59 @@
+"""The validator as an ASGI application: one request, one decision.
+
+NGINX asks `GET /<policy id>` with the client's credential and nothing else of the client's. The application is
+the shell around `Authenticator`: it reads the clock, and waits for keys when there are none.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from jwtgate.authenticate import Allow, Authenticator, Deny, NeedKeys
+from jwtgate.validator.extract import extract
+from jwtgate.validator.respond import BODY, allow, deny
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from starlette.types import Receive, Scope, Send
+
+    from jwtgate.jwks import KeyStore
+
+
+class Validator:
+    """Answers `auth_request`. `room` says whether the decision cache may grow."""
+
+    __slots__ = ("_authenticate", "_clock", "_room", "_store")
+
+    def __init__(
+        self,
+        authenticate: Authenticator,
+        store: KeyStore,
+        *,
+        room: Callable[[], bool],
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._authenticate = authenticate
+        self._store = store
+        self._room = room
+        self._clock = clock
+
+    async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
+        """The ASGI entry, for HTTP."""
+        outcome = await self._decide(scope["path"][1:], scope["headers"])
+        if isinstance(outcome, Allow):
+            await send(allow(outcome, cacheable=self._room()))
+        else:
+            await send(deny(outcome))
+        await send(BODY)
+
+    async def _decide(self, policy_id: str, headers: list[tuple[bytes, bytes]]) -> Allow | Deny:
+        credential = extract(headers)
+        outcome = self._authenticate(self._store.keysets, policy_id, credential, self._clock())
+        if isinstance(outcome, NeedKeys):
+            await self._store.need(outcome.issuer, outcome.kid)
+            outcome = self._authenticate(self._store.keysets, policy_id, credential, self._clock())
+            if isinstance(outcome, NeedKeys):
+                return outcome.otherwise
+        return outcome

@@ -1,0 +1,112 @@
+"""One validator worker: a process with one unix socket of its own.
+
+Its own, so that NGINX notices at once when it dies: a connection to a dead worker's socket is refused, and NGINX
+asks the next one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from jwtgate.authenticate import Authenticator
+from jwtgate.errors import StartError
+from jwtgate.jwks import KeyStore
+from jwtgate.serve import serve_socket
+from jwtgate.tokens import VerifiedTokens
+from jwtgate.validator.app import Validator
+from jwtgate.validator.room import CacheRoom
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+    from pathlib import Path
+
+    from starlette.types import Receive, Scope, Send
+
+    from jwtgate.plan import Plan
+
+MAX_SOCKET_PATH = 107  # bytes: sun_path of sockaddr_un (unix(7)), less its ending NUL
+
+# Bytes of verified tokens that a worker remembers.
+VERIFIED_TOKENS_BYTES = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSettings:
+    """What a worker needs besides the Plan. `owner` is (uid, gid) of whom NGINX's workers run as."""
+
+    socket: Path
+    cache_dir: Path
+    cache_empty: int  # bytes in use on the cache's file system when the cache was empty
+    owner: tuple[int, int] | None
+
+
+def run_worker(plan: Plan, settings: WorkerSettings) -> None:
+    """Answer NGINX until told to stop. Call it in the main thread of a process."""
+    store = KeyStore(plan.issuers.values())
+    room = CacheRoom(settings.cache_dir, empty=settings.cache_empty, share=plan.cache.max_size)
+    authenticate = Authenticator(plan, VerifiedTokens(VERIFIED_TOKENS_BYTES))
+    validator = Validator(authenticate, store, room=room)
+    with listen(settings.socket, settings.owner) as listener:
+        serve_socket(_Application(validator, store.run, room.watch), listener, date_header=False)
+
+
+def listen(path: Path, owner: tuple[int, int] | None) -> socket.socket:
+    """A listening unix socket that only its owner can connect to. Raises StartError when it cannot be had."""
+    if len(os.fsencode(path)) > MAX_SOCKET_PATH:
+        raise StartError(
+            f"the path of the socket {path} is longer than {MAX_SOCKET_PATH} bytes. Choose a shorter run_dir"
+        )
+    listener = socket.socket(socket.AF_UNIX)
+    try:
+        path.unlink(missing_ok=True)
+        listener.bind(str(path))  # nobody else can enter the directory between here and the next line
+        path.chmod(0o600)
+        if owner is not None:
+            os.chown(path, *owner)
+    except OSError as error:
+        listener.close()
+        raise StartError(f"cannot listen on {path}: {error.strerror}") from error
+    return listener
+
+
+class _Application:
+    """The validator, and what runs beside it for as long as the server does (ASGI's lifespan)."""
+
+    def __init__(self, validator: Validator, *background: Any) -> None:
+        self._validator = validator
+        self._background = background
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            await self._validator(scope, receive, send)
+        else:
+            await self._lifespan(receive, send)
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        await receive()
+        tasks = [asyncio.create_task(_never_ending(start())) for start in self._background]
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        for task in tasks:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+        await send({"type": "lifespan.shutdown.complete"})
+
+
+async def _never_ending(task: Coroutine[Any, Any, None]) -> None:
+    """A background task that ends by a fault takes the worker with it: the supervisor starts a whole one."""
+    try:
+        await task
+    except asyncio.CancelledError:
+        raise
+    except BaseException:  # noqa: BLE001 - whatever it was, a worker without it must not go on
+        structlog.get_logger().exception("a background task failed; the worker ends")
+        os._exit(70)  # EX_SOFTWARE (sysexits.h)

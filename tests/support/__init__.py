@@ -1,0 +1,8 @@
+"""What several tests share: real processes, real servers, real tokens.
+
+ports     free ports on loopback
+http      a client that sends exactly what it is told
+issuer    an HTTP server that publishes a key set, and the tokens that go with it
+backend   a service behind the gateway that says what it got
+gateway   `jwtgate up` as a process
+"""

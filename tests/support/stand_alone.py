@@ -1,0 +1,170 @@
+"""NGINX alone, from what `jwtgate render` prints, and validators that say what they are told.
+
+For what takes the gateway apart: validators that are all gone, requests that must not reach one, a hostile
+configuration around ours.
+"""
+
+from __future__ import annotations
+
+import socketserver
+import subprocess
+import tempfile
+import threading
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from jwtgate.run_directory import run_directory, unprivileged_account
+from jwtgate.validator.worker import listen
+from support.gateway import jwtgate, wait_until
+from support.http import Response, connect, request
+from support.ports import free_port
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from types import TracebackType
+
+Answer = tuple[int, dict[str, str]]  # status, headers
+
+ALLOW: Answer = (200, {})
+UNCACHED = {"X-Accel-Expires": "0"}
+
+
+def denied(reason: str) -> Answer:
+    """What a validator says to `reason`."""
+    return 401, {"X-Jwtgate-Reason": reason, **UNCACHED}
+
+
+class StubValidators:
+    """Listens on the sockets of the workers, and answers each request by `answer`; `asked` are the requests.
+
+    A request is (path, headers), the names of the headers in lower case.
+    """
+
+    def __init__(
+        self, run_dir: Path, answer: Callable[[str, Mapping[str, str]], Answer], workers: int = 2
+    ) -> None:
+        self.asked: list[tuple[str, dict[str, str]]] = []
+        self._servers = [
+            _server(run_dir / "sockets" / f"validator-{n}.sock", self, answer) for n in range(workers)
+        ]
+
+    def __enter__(self) -> Self:
+        for server in self._servers:
+            threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for server in self._servers:
+            server.shutdown()
+            server.server_close()
+
+
+class _Server(socketserver.ThreadingMixIn, socketserver.BaseServer):
+    """A threading HTTP server on a socket that is there already."""
+
+    daemon_threads = True
+    block_on_close = False
+
+    def __init__(self, path: Path, handler: type[BaseHTTPRequestHandler]) -> None:
+        super().__init__(("", 0), handler)
+        account = unprivileged_account()
+        self.socket = listen(path, (account.uid, account.gid) if account else None)
+        self.socket.listen(128)
+
+    def fileno(self) -> int:
+        return self.socket.fileno()
+
+    def get_request(self) -> tuple[Any, Any]:
+        return self.socket.accept()
+
+    def server_close(self) -> None:
+        self.socket.close()
+
+    def handle_error(self, *_: object) -> None:
+        """NGINX closes idle connections as it likes."""
+
+
+def _server(path: Path, stub: StubValidators, answer: Callable[[str, Mapping[str, str]], Answer]) -> _Server:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        wbufsize = -1
+
+        def do_GET(self) -> None:
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            stub.asked.append((self.path, headers))
+            status, out = answer(self.path, headers)
+            self.send_response_only(status)
+            for name, value in (out | {"Content-Length": "0"}).items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.flush()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    return _Server(path, Handler)
+
+
+class StandAlone:
+    """gateway.yaml on disk, its rendered configuration, and an NGINX that runs it.
+
+    `configuration` is as for `Gateway`; `change` is applied to the rendered text. The directories are made as
+    `jwtgate validator` makes them; start that, or stubs, beside it.
+    """
+
+    def __init__(
+        self, configuration: str, *, nginx: Path, change: Callable[[str], str] = lambda text: text
+    ) -> None:
+        self.address = f"127.0.0.1:{free_port()}"
+        self._directory = tempfile.TemporaryDirectory(prefix="jwtgate-test-")
+        self.work = Path(self._directory.name)
+        self.work.chmod(0o755)  # started by root, NGINX's workers are somebody else
+        self.run_dir = self.work / "run"
+        self.configuration = self.work / "gateway.yaml"
+        self.configuration.write_text(
+            f"version: 1\nlisten: {self.address}\nrun_dir: {self.run_dir}\naccess_log: {self.work}/access.log\n"
+            f"workers: 2\n{configuration}"
+        )
+        rendered = jwtgate("render", str(self.configuration), "--nginx", str(nginx))
+        assert rendered.returncode == 0, rendered.stderr
+        self._conf = self.work / "nginx.conf"
+        self._conf.write_text(change(rendered.stdout))
+        self._command = [str(nginx), "-p", str(self.work), "-e", "stderr", "-c", str(self._conf)]
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        with run_directory(self.run_dir, keep=True):
+            pass  # the directories stay
+        with (self.work / "said").open("ab") as said:
+            self._process = process = subprocess.Popen(self._command, stdout=said, stderr=said)
+        wait_until(lambda: self._answers() or process.poll() is not None, patience=10)
+        if process.poll() is not None:
+            raise RuntimeError(self.said)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._process is not None
+        self._process.terminate()
+        self._process.wait(10)
+        self._directory.cleanup()
+
+    def _answers(self) -> bool:
+        try:
+            connect(self.address).close()
+        except OSError:
+            return False
+        return True
+
+    @property
+    def said(self) -> str:
+        """NGINX's error log."""
+        return (self.work / "said").read_text(errors="replace")
+
+    def request(self, path: str, **options: Any) -> Response:
+        """One request; see `support.http.request`."""
+        return request(self.address, path, **options)

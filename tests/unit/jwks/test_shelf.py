@@ -1,0 +1,568 @@
+"""What is kept on disk, and how the workers that share it make one fetch between them."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import subprocess
+import sys
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+from structlog.testing import capture_logs
+
+from jwtgate.errors import StartError
+from jwtgate.jwks import Clocks, KeyStore
+from jwtgate.keys.freshness import Pace
+from jwtgate.plan import JwksUrl, SharedSecret
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Coroutine
+    from pathlib import Path
+    from typing import Any
+
+    from jwtgate.plan import Issuer
+
+
+class Time:
+    """Both clocks, set by the test. `wall` can jump on its own."""
+
+    def __init__(self) -> None:
+        self.now, self.wall = 1000.0, 1_700_000_000.0
+        self.clocks = Clocks(lambda: self.now, lambda: self.wall)
+
+    def passes(self, seconds: float) -> None:
+        self.now += seconds
+        self.wall += seconds
+
+
+@asynccontextmanager
+async def running(*stores: KeyStore) -> AsyncIterator[None]:
+    tasks = [asyncio.create_task(store.run()) for store in stores]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def until(fact: Callable[[], object]) -> None:
+    async with asyncio.timeout(20):
+        while not fact():  # noqa: ASYNC110 - what is waited for happens in other threads and processes
+            await asyncio.sleep(0.02)
+
+
+def kids(store: KeyStore) -> list[str | None] | None:
+    keyset = store.keysets.get("idp")
+    return None if keyset is None else [key.kid for key in keyset.keys]
+
+
+def play(scene: Coroutine[Any, Any, None]) -> None:
+    asyncio.run(scene)
+
+
+@pytest.fixture
+def shelf(tmp_path: Path) -> Path:
+    return tmp_path / "keys"
+
+
+def fetched_once(issuer: Issuer, shelf: Path, clocks: Clocks) -> None:
+    """A worker that fetched, wrote the shelf and ended."""
+
+    async def scene() -> None:
+        store = KeyStore([issuer], directory=shelf, clocks=clocks)
+        await store.refresh("idp")
+        assert kids(store) is not None
+        await store.aclose()
+
+    play(scene())
+
+
+def record_in(shelf: Path) -> Path:
+    (record,) = shelf.glob("*.json")
+    return record
+
+
+# The next start
+
+
+def test_a_start_with_the_issuer_down_serves_the_last_good_set_at_once(
+    fake_issuer: Any, url_issuer: Issuer, jwks: Any, shelf: Path
+) -> None:
+    fake_issuer.answer.body = jwks("a")
+    time = Time()
+    fetched_once(url_issuer, shelf, time.clocks)
+    fake_issuer.answer.status = 500
+    time.passes(86_000)
+
+    async def scene() -> None:
+        store = KeyStore([url_issuer], directory=shelf, clocks=time.clocks, patience=0.0)
+        await store.need("idp", "a")
+        assert kids(store) == ["a"]
+        assert len(fake_issuer.requests) == 1
+        await store.aclose()
+
+    play(scene())
+
+
+def test_a_start_with_a_fresh_snapshot_does_not_ask_the_issuer(
+    fake_issuer: Any, url_issuer: Issuer, jwks: Any, shelf: Path
+) -> None:
+    fake_issuer.answer.body = jwks("a")
+    time = Time()
+    fetched_once(url_issuer, shelf, time.clocks)
+    time.passes(60)
+
+    async def scene() -> None:
+        store = KeyStore([url_issuer], directory=shelf, clocks=time.clocks)
+        async with running(store):
+            await until(lambda: kids(store) == ["a"])
+            await asyncio.sleep(0.6)
+            assert len(fake_issuer.requests) == 1
+            time.passes(300)
+            await until(lambda: len(fake_issuer.requests) == 2)
+
+    play(scene())
+
+
+def test_a_snapshot_keeps_the_validators_and_when_a_key_was_first_seen(
+    fake_issuer: Any, url_issuer: Issuer, jwks: Any, shelf: Path
+) -> None:
+    fake_issuer.answer.body = jwks("a")
+    fake_issuer.answer.headers = {"ETag": '"v1"'}
+    time = Time()
+    began = time.wall
+    fetched_once(url_issuer, shelf, time.clocks)
+    fake_issuer.answer.status = 304
+    time.passes(5000)
+    fetched_once(url_issuer, shelf, time.clocks)
+    assert fake_issuer.requests[1]["if-none-match"] == '"v1"'
+
+    async def scene() -> None:
+        store = KeyStore([url_issuer], directory=shelf, clocks=time.clocks)
+        await store.refresh("idp")
+        assert [key.first_seen for key in store.view()[0].keys] == [began]
+        await store.aclose()
+
+    play(scene())
+
+
+def test_files_are_private_and_hold_no_secret(
+    fake_issuer: Any, url_issuer: Issuer, issuer: Callable[..., Issuer], jwks: Any, shelf: Path
+) -> None:
+    fake_issuer.answer.body = jwks("a")
+    secret = SharedSecret(b"correct horse battery staple, and more")
+    hs = issuer(secret, name="hs", algorithms=("HS256",))
+
+    async def scene() -> None:
+        store = KeyStore([url_issuer, hs], directory=shelf)
+        await store.refresh("idp")
+        await store.aclose()
+
+    play(scene())
+    assert shelf.stat().st_mode & 0o777 == 0o700
+    assert {path.stat().st_mode & 0o777 for path in shelf.iterdir()} == {0o600}
+    assert len(list(shelf.iterdir())) == 2
+    assert not any(b"horse" in path.read_bytes() for path in shelf.iterdir())
+
+
+def cut(record: Path, _: Time) -> None:
+    record.write_bytes(record.read_bytes()[:100])
+
+
+def emptied(record: Path, _: Time) -> None:
+    record.write_bytes(b"")
+
+
+def another_shape(record: Path, _: Time) -> None:
+    record.write_bytes(b'{"issuer": 1}')
+
+
+def no_jwks(record: Path, _: Time) -> None:
+    record.write_bytes(record.read_bytes().replace(b"keys", b"nope"))
+
+
+def readable_by_others(record: Path, _: Time) -> None:
+    record.chmod(0o644)
+
+
+def a_link(record: Path, _: Time) -> None:
+    record.rename(record.with_name("elsewhere"))
+    record.symlink_to(record.with_name("elsewhere"))
+
+
+def from_the_future(_: Path, time: Time) -> None:
+    time.wall -= 10_000
+
+
+@pytest.mark.parametrize(
+    "fault", [cut, emptied, another_shape, no_jwks, readable_by_others, a_link, from_the_future]
+)
+def test_a_snapshot_that_cannot_be_trusted_is_ignored_with_a_word(
+    fake_issuer: Any,
+    url_issuer: Issuer,
+    jwks: Any,
+    shelf: Path,
+    fault: Callable[[Path, Time], None],
+) -> None:
+    fake_issuer.answer.body = jwks("a")
+    time = Time()
+    fetched_once(url_issuer, shelf, time.clocks)
+    fault(record_in(shelf), time)
+    fake_issuer.answer.status = 500
+
+    async def scene() -> None:
+        store = KeyStore([url_issuer], directory=shelf, clocks=time.clocks)
+        await store.need("idp", "a")
+        assert kids(store) is None
+        fake_issuer.answer.status = 200
+        await store.refresh("idp")
+        assert kids(store) == ["a"]
+        await store.aclose()
+
+    with capture_logs() as logs:
+        play(scene())
+    assert [log["event"] for log in logs].count("keys_snapshot_ignored") == 1
+
+
+def test_a_snapshot_older_than_max_stale_is_not_used(
+    fake_issuer: Any, url_issuer: Issuer, jwks: Any, shelf: Path
+) -> None:
+    fake_issuer.answer.body = jwks("a")
+    time = Time()
+    fetched_once(url_issuer, shelf, time.clocks)
+    fake_issuer.answer.status = 500
+    time.passes(86_401)
+
+    async def scene() -> None:
+        store = KeyStore([url_issuer], directory=shelf, clocks=time.clocks)
+        await store.need("idp", "a")
+        assert kids(store) is None
+        await store.aclose()
+
+    play(scene())
+
+
+def test_a_snapshot_of_another_url_or_issuer_is_not_used(
+    fake_issuer: Any, url_issuer: Issuer, jwks: Any, shelf: Path
+) -> None:
+    fake_issuer.answer.body = jwks("a")
+    time = Time()
+    fetched_once(url_issuer, shelf, time.clocks)
+    fake_issuer.answer.status = 500
+    others = [
+        replace(url_issuer, keys=JwksUrl(fake_issuer.url + "?tenant=b")),
+        replace(url_issuer, issuer="http://other"),
+        replace(url_issuer, name="other"),
+    ]
+
+    async def scene() -> None:
+        for other in others:
+            store = KeyStore([other], directory=shelf, clocks=time.clocks)
+            await store.need(other.name, "a")
+            assert store.keysets == {}
+            await store.aclose()
+
+    play(scene())
+
+
+def test_keys_that_were_withdrawn_do_not_come_back_with_the_next_start(
+    fake_issuer: Any, url_issuer: Issuer, jwks: Any, shelf: Path
+) -> None:
+    fake_issuer.answer.body = jwks("a")
+    time = Time()
+
+    async def scene() -> None:
+        store = KeyStore([url_issuer], directory=shelf, clocks=time.clocks)
+        await store.refresh("idp")
+        fake_issuer.answer.body = b'{"keys": []}'
+        await store.refresh("idp")
+        time.passes(60)
+        assert kids(store) == ["a"]
+        await store.refresh("idp")
+        assert kids(store) is None
+        await store.aclose()
+        fake_issuer.answer.status = 500
+        again = KeyStore([url_issuer], directory=shelf, clocks=time.clocks)
+        await again.need("idp", "a")
+        assert kids(again) is None
+        await again.aclose()
+
+    play(scene())
+
+
+@pytest.mark.parametrize("mode", [0o755, 0o770, 0o777])
+def test_a_directory_that_others_can_enter_is_refused(shelf: Path, mode: int) -> None:
+    shelf.mkdir()
+    shelf.chmod(mode)
+    with pytest.raises(StartError, match="chmod 700"):
+        KeyStore([], directory=shelf)
+
+
+def test_a_directory_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(StartError, match="cannot keep issuers' keys there"):
+        KeyStore([], directory=tmp_path / "file" / "keys")
+
+
+def test_a_shelf_that_vanishes_costs_no_request(
+    fake_issuer: Any, url_issuer: Issuer, jwks: Any, shelf: Path
+) -> None:
+    fake_issuer.answer.body = jwks("a")
+
+    async def scene() -> None:
+        store = KeyStore([url_issuer], directory=shelf)
+        shelf.rmdir()  # noqa: ASYNC240 - nothing else runs
+        await store.need("idp", "a")
+        assert kids(store) == ["a"]
+        await store.aclose()
+
+    play(scene())
+
+
+# Workers
+
+
+def workers(issuer: Issuer, shelf: Path, clocks: Clocks, number: int = 4) -> list[KeyStore]:
+    return [KeyStore([issuer], directory=shelf, clocks=clocks) for _ in range(number)]
+
+
+def all_hold(stores: list[KeyStore], *expected: str) -> Callable[[], bool]:
+    return lambda: all(kids(store) == list(expected) for store in stores)
+
+
+def test_four_workers_make_one_fetch_per_interval(
+    fake_issuer: Any, url_issuer: Issuer, jwks: Any, shelf: Path
+) -> None:
+    fake_issuer.answer.body = jwks("a")
+    time = Time()
+
+    async def scene() -> None:
+        stores = workers(url_issuer, shelf, time.clocks)
+        async with running(*stores):
+            await until(all_hold(stores, "a"))
+            for number in range(1, 4):
+                assert len(fake_issuer.requests) == number
+                fake_issuer.answer.body = jwks(str(number))
+                time.passes(280)
+                await until(all_hold(stores, str(number)))
+
+    play(scene())
+    assert len(fake_issuer.requests) == 4
+
+
+def test_a_removed_key_is_gone_from_all_workers_when_one_learns_of_it(
+    fake_issuer: Any, url_issuer: Issuer, jwks: Any, shelf: Path
+) -> None:
+    fake_issuer.answer.body = jwks("a")
+    time = Time()
+
+    async def scene() -> None:
+        stores = workers(url_issuer, shelf, time.clocks)
+        async with running(*stores):
+            await until(all_hold(stores, "a"))
+            fake_issuer.answer.body = jwks("b")
+            time.passes(5)
+            await stores[2].refresh("idp")
+            await until(all_hold(stores, "b"))
+
+    play(scene())
+    assert len(fake_issuer.requests) == 2
+
+
+def test_random_kids_at_all_workers_are_one_fetch_per_min_refetch(
+    fake_issuer: Any, url_issuer: Issuer, jwks: Any, shelf: Path
+) -> None:
+    fake_issuer.answer.body = jwks("a")
+    time = Time()
+
+    async def scene() -> None:
+        stores = workers(url_issuer, shelf, time.clocks)
+        async with running(*stores):
+            await until(all_hold(stores, "a"))
+            for number in range(1000):
+                time.passes(0.025)  # 25 s in all
+                await asyncio.gather(*(store.need("idp", f"random-{number}") for store in stores))
+
+    play(scene())
+    # The first fetch, and one at 0 s, 10 s and 20 s.
+    assert len(fake_issuer.requests) == 4
+
+
+def test_an_outage_is_tried_by_one_worker_at_a_time(
+    fake_issuer: Any, url_issuer: Issuer, jwks: Any, shelf: Path
+) -> None:
+    fake_issuer.answer.body = jwks("a")
+    time = Time()
+    issuer = replace(url_issuer, pace=Pace(retry_first=10, retry_most=10))
+
+    async def scene() -> None:
+        stores = workers(issuer, shelf, time.clocks)
+        async with running(*stores):
+            await until(all_hold(stores, "a"))
+            fake_issuer.answer.status = 500
+            time.passes(300)
+            await until(lambda: all(store.view()[0].failures == 1 for store in stores))
+            assert len(fake_issuer.requests) == 2
+            assert {store.view()[0].last_error for store in stores} == {
+                f"{fake_issuer.url}: answered with status 500, expected 200"
+            }
+
+    play(scene())
+
+
+def test_all_workers_asked_to_refresh_at_once_share_a_fetch(
+    fake_issuer: Any, url_issuer: Issuer, jwks: Any, shelf: Path
+) -> None:
+    fake_issuer.answer.body = jwks("a")
+
+    async def scene() -> None:
+        stores = workers(url_issuer, shelf, Clocks())
+        await asyncio.gather(*(store.refresh("idp") for store in stores))
+        assert all_hold(stores, "a")()
+        await asyncio.gather(*(store.aclose() for store in stores))
+
+    play(scene())
+    assert len(fake_issuer.requests) == 1
+
+
+def test_a_worker_that_is_killed_in_the_middle_leaves_the_lock_to_the_others(
+    fake_issuer: Any, url_issuer: Issuer, jwks: Any, shelf: Path
+) -> None:
+    fake_issuer.answer.body = jwks("a")
+    fetched_once(url_issuer, shelf, Clocks())
+    (lock,) = shelf.glob("*.lock")
+    fake_issuer.answer.body = jwks("b")
+    hold = "import fcntl, sys; f = open(sys.argv[1]); fcntl.flock(f, 2); print(flush=True); sys.stdin.read()"
+    command = [sys.executable, "-c", hold, str(lock)]
+
+    async def scene(holder: subprocess.Popen[bytes]) -> None:
+        store = KeyStore([url_issuer], directory=shelf, patience=0.2)
+        await store.refresh("idp")
+        assert kids(store) == ["a"]
+        holder.kill()
+        await until(lambda: kids(store) == ["b"])
+        await store.aclose()
+
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+        assert holder.stdout is not None
+        holder.stdout.readline()
+        try:
+            play(scene(holder))
+        finally:
+            holder.kill()
+
+
+def test_a_damaged_ledger_costs_a_fetch_and_nothing_else(
+    fake_issuer: Any, url_issuer: Issuer, jwks: Any, shelf: Path
+) -> None:
+    fake_issuer.answer.body = jwks("a")
+    fetched_once(url_issuer, shelf, Clocks())
+    (lock,) = shelf.glob("*.lock")
+    lock.write_bytes(b"\xff{")
+
+    async def scene() -> None:
+        store = KeyStore([url_issuer], directory=shelf)
+        await store.need("idp", "a")
+        await store.need("idp", "b")
+        assert kids(store) == ["a"]
+        await store.aclose()
+
+    play(scene())
+    assert len(fake_issuer.requests) == 2
+    with lock.open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        assert os.fstat(file.fileno()).st_size > 2
+
+
+# Clocks
+
+
+@pytest.mark.parametrize("jump", [-1_000_000, 1_000_000])
+def test_a_wall_clock_that_jumps_changes_nothing_for_running_workers(
+    fake_issuer: Any, url_issuer: Issuer, jwks: Any, shelf: Path, jump: float
+) -> None:
+    fake_issuer.answer.body = jwks("a")
+    time = Time()
+
+    async def scene() -> None:
+        stores = workers(url_issuer, shelf, time.clocks, 2)
+        async with running(*stores):
+            await until(all_hold(stores, "a"))
+            time.wall += jump
+            await asyncio.sleep(1.5)
+            assert [kids(store) for store in stores] == [["a"], ["a"]]
+            assert len(fake_issuer.requests) == 1
+            fake_issuer.answer.body = jwks("a", "b")
+            time.passes(280)
+            await until(all_hold(stores, "a", "b"))
+
+    play(scene())
+
+
+# Start modes and the view
+
+
+def test_an_issuer_that_is_required_is_missing_until_its_keys_are_there(
+    fake_issuer: Any, url_issuer: Issuer, jwks: Any
+) -> None:
+    fake_issuer.answer.body = jwks("a")
+    required = replace(url_issuer, start="require")
+
+    async def scene() -> None:
+        store = KeyStore([required, replace(url_issuer, name="other")])
+        missing = [store.missing]
+        await store.refresh("idp")
+        missing.append(store.missing)
+        assert missing == [("idp",), ()]
+        await store.aclose()
+
+    play(scene())
+
+
+def test_a_lazy_issuer_is_asked_when_the_first_token_comes(
+    fake_issuer: Any, url_issuer: Issuer, jwks: Any
+) -> None:
+    fake_issuer.answer.body = jwks("a")
+
+    async def scene() -> None:
+        store = KeyStore([replace(url_issuer, start="lazy")])
+        async with running(store):
+            await asyncio.sleep(0.6)
+            assert fake_issuer.requests == []
+            await store.need("idp", "a")
+            assert kids(store) == ["a"]
+
+    play(scene())
+
+
+def test_the_view_says_where_the_keys_stand_and_shows_no_secret(
+    fake_issuer: Any, url_issuer: Issuer, issuer: Callable[..., Issuer], jwks: Any
+) -> None:
+    fake_issuer.answer.body = jwks("a")
+    fake_issuer.answer.headers = {"Cache-Control": "max-age=1000"}
+    time = Time()
+    secret = SharedSecret(b"correct horse battery staple, and more")
+    hs = issuer(secret, name="hs", algorithms=("HS256",))
+
+    async def scene() -> None:
+        store = KeyStore([url_issuer, hs], clocks=time.clocks, jitter=lambda: 0.5)
+        await store.refresh("idp")
+        time.passes(10)
+        (key,) = store.keysets["idp"].keys
+        store.used("idp", key.thumbprint)
+        idp, static = store.view()
+        assert (idp.available, idp.source, idp.origin) == (True, fake_issuer.url, "issuer")
+        assert (idp.age, idp.next_refresh, idp.failures, idp.last_error) == (10, 790, 0, None)
+        (seen,) = idp.keys
+        assert (seen.kid, seen.algorithms, seen.thumbprint) == ("a", ("ES256",), key.thumbprint)
+        assert (seen.first_seen, seen.last_used) == (time.wall - 10, time.wall)
+        assert (static.available, static.source, static.age) == (True, "the configuration", None)
+        assert [key.thumbprint for key in static.keys] == [None]
+        await store.aclose()
+
+    play(scene())

@@ -1,0 +1,384 @@
+"""The key store against a real HTTP server: what a request finds in `keysets`, how often the issuer is asked."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+from structlog.testing import capture_logs
+
+from jwtgate.errors import KeyFetchError, KeyRefusedError
+from jwtgate.jwks import Clocks, KeyStore, fetch_once
+from jwtgate.keys.freshness import Pace
+from jwtgate.plan import JwksFile, SharedSecret
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Coroutine
+    from pathlib import Path
+    from typing import Any
+
+    from jwtgate.plan import Issuer
+
+
+class Clock:
+    """A clock that a test sets."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def passes(self, seconds: float) -> bool:
+        self.now += seconds
+        return True
+
+
+@asynccontextmanager
+async def running(store: KeyStore) -> AsyncIterator[KeyStore]:
+    task = asyncio.create_task(store.run())
+    try:
+        yield store
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def until(fact: Callable[[], object]) -> None:
+    """Wait until `fact` holds; fail after a time that is long enough for any machine."""
+    async with asyncio.timeout(20):
+        while not fact():  # noqa: ASYNC110 - what is waited for happens in other threads and processes
+            await asyncio.sleep(0.02)
+
+
+def kids(store: KeyStore, issuer: str = "idp") -> list[str | None] | None:
+    keyset = store.keysets.get(issuer)
+    return None if keyset is None else [key.kid for key in keyset.keys]
+
+
+def play(scene: Coroutine[Any, Any, None]) -> None:
+    asyncio.run(scene)
+
+
+def test_keys_arrive_in_the_background(fake_issuer: Any, url_issuer: Issuer, jwks: Any) -> None:
+    fake_issuer.answer.body = jwks("a", "b")
+
+    async def scene() -> None:
+        async with running(KeyStore([url_issuer])) as store:
+            assert store.keysets == {}
+            await until(lambda: kids(store) == ["a", "b"])
+
+    play(scene())
+    assert len(fake_issuer.requests) == 1
+
+
+def test_a_request_that_comes_first_waits_for_the_fetch(fake_issuer: Any, url_issuer: Issuer, jwks: Any) -> None:
+    fake_issuer.answer.body = jwks("a")
+
+    async def scene() -> None:
+        store = KeyStore([url_issuer])
+        await store.need("idp", "a")
+        assert kids(store) == ["a"]
+        await store.aclose()
+
+    play(scene())
+
+
+def test_a_request_waits_no_longer_than_its_patience(fake_issuer: Any, url_issuer: Issuer, jwks: Any) -> None:
+    fake_issuer.answer.body = jwks("a")
+    go_on = threading.Event()
+    fake_issuer.answer.before = go_on.wait
+
+    async def scene() -> None:
+        store = KeyStore([url_issuer], patience=0.1)
+        await store.need("idp", "a")
+        assert kids(store) is None
+        go_on.set()
+        await until(lambda: kids(store) == ["a"])
+        await store.aclose()
+
+    play(scene())
+    assert len(fake_issuer.requests) == 1
+
+
+def test_many_requests_at_once_share_one_fetch(fake_issuer: Any, url_issuer: Issuer, jwks: Any) -> None:
+    fake_issuer.answer.body = jwks("a")
+
+    async def scene() -> None:
+        async with running(KeyStore([url_issuer])) as store:
+            await asyncio.gather(*(store.need("idp", "a") for _ in range(50)))
+            assert kids(store) == ["a"]
+
+    play(scene())
+    assert len(fake_issuer.requests) == 1
+
+
+def test_an_unknown_kid_brings_the_new_key_at_once(fake_issuer: Any, url_issuer: Issuer, jwks: Any) -> None:
+    fake_issuer.answer.body = jwks("old")
+
+    async def scene() -> None:
+        async with running(KeyStore([url_issuer])) as store:
+            await until(lambda: kids(store) == ["old"])
+            fake_issuer.answer.body = jwks("old", "new")
+            await store.need("idp", "new")
+            assert kids(store) == ["old", "new"]
+
+    play(scene())
+
+
+def test_ten_thousand_unknown_kids_are_one_fetch_per_min_refetch(
+    fake_issuer: Any, url_issuer: Issuer, jwks: Any
+) -> None:
+    fake_issuer.answer.body = jwks("a")
+    clock = Clock()
+
+    async def scene() -> None:
+        async with running(KeyStore([url_issuer], clocks=Clocks(clock))) as store:
+            await until(lambda: kids(store) == ["a"])
+            for number in range(10_000):
+                clock.now = 1000 + number / 400  # 25 s
+                await store.need("idp", f"random-{number}")
+
+    play(scene())
+    # The first fetch, and one at 0 s, 10 s and 20 s.
+    assert len(fake_issuer.requests) == 4
+
+
+def test_an_issuer_that_is_not_ours_is_nobody(url_issuer: Issuer) -> None:
+    play(KeyStore([url_issuer]).need("stranger", "a"))
+
+
+def test_a_failing_issuer_keeps_its_last_good_set_until_max_stale(
+    fake_issuer: Any, url_issuer: Issuer, jwks: Any
+) -> None:
+    fake_issuer.answer.body = jwks("a")
+    clock = Clock()
+    issuer = replace(url_issuer, pace=Pace(max_stale=5000))
+
+    async def scene() -> None:
+        async with running(KeyStore([issuer], clocks=Clocks(clock))) as store:
+            await until(lambda: kids(store) == ["a"])
+            fake_issuer.answer.status = 500
+            clock.now += 4999
+            await until(lambda: len(fake_issuer.requests) > 1)
+            assert kids(store) == ["a"]
+            clock.now += 1
+            await until(lambda: kids(store) is None)
+            fake_issuer.answer.status = 200
+            await until(lambda: clock.passes(1) and kids(store) == ["a"])
+
+    play(scene())
+
+
+def test_an_issuer_that_starts_after_us_is_found_within_seconds(
+    fake_issuer: Any, url_issuer: Issuer, jwks: Any
+) -> None:
+    fake_issuer.answer.status = 502
+
+    async def scene() -> None:
+        async with running(KeyStore([url_issuer])) as store:
+            await until(lambda: len(fake_issuer.requests) == 2)
+            fake_issuer.answer.status = 200
+            fake_issuer.answer.body = jwks("a")
+            await until(lambda: kids(store) == ["a"])
+
+    play(scene())
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>", b'{"keys": [{"kty"', b"[]", b'{"keys": 1}', b"\xff\xfe"])
+def test_a_broken_document_replaces_nothing(fake_issuer: Any, url_issuer: Issuer, jwks: Any, body: bytes) -> None:
+    fake_issuer.answer.body = jwks("a")
+
+    async def scene() -> None:
+        async with running(KeyStore([url_issuer])) as store:
+            await until(lambda: kids(store) == ["a"])
+            fake_issuer.answer.body = body
+            await store.refresh("idp")
+            assert kids(store) == ["a"]
+
+    play(scene())
+    assert len(fake_issuer.requests) == 2
+
+
+@pytest.mark.parametrize(
+    "body", [b'{"keys": []}', b'{"keys": [{"kty": "oct", "k": "AAAA"}]}', b'{"keys": [{"kty": "XYZ"}]}']
+)
+def test_a_set_without_a_usable_key_is_obeyed_only_when_it_stays(
+    fake_issuer: Any, url_issuer: Issuer, jwks: Any, body: bytes
+) -> None:
+    fake_issuer.answer.body = jwks("a")
+    clock = Clock()
+
+    async def scene() -> None:
+        async with running(KeyStore([url_issuer], clocks=Clocks(clock))) as store:
+            await until(lambda: kids(store) == ["a"])
+            fake_issuer.answer.body = body
+            fake_issuer.answer.headers = {"ETag": '"empty"'}
+            await store.refresh("idp")
+            clock.now += 59
+            await store.refresh("idp")
+            assert kids(store) == ["a"]
+            clock.now += 1
+            await store.refresh("idp")
+            assert kids(store) is None
+
+    play(scene())
+
+
+def test_an_unchanged_set_costs_a_304_and_stays_the_same_object(
+    fake_issuer: Any, url_issuer: Issuer, jwks: Any
+) -> None:
+    fake_issuer.answer.body = jwks("a")
+    fake_issuer.answer.headers = {"ETag": '"v1"'}
+
+    async def scene() -> None:
+        store = KeyStore([url_issuer])
+        await store.refresh("idp")
+        before = store.keysets["idp"]
+        fake_issuer.answer.status = 304
+        fake_issuer.answer.body = b""
+        await store.refresh("idp")
+        assert store.keysets["idp"] is before
+        await store.aclose()
+
+    play(scene())
+    assert fake_issuer.requests[1]["if-none-match"] == '"v1"'
+
+
+def test_the_issuers_lifetime_decides_when_it_is_asked_again(
+    fake_issuer: Any, url_issuer: Issuer, jwks: Any
+) -> None:
+    fake_issuer.answer.body = jwks("a")
+    fake_issuer.answer.headers = {"Cache-Control": "max-age=1000"}
+    clock = Clock()
+
+    async def scene() -> None:
+        async with running(KeyStore([url_issuer], clocks=Clocks(clock), jitter=lambda: 0.5)) as store:
+            await until(lambda: kids(store) == ["a"])
+            clock.now += 799
+            await asyncio.sleep(0.6)
+            assert len(fake_issuer.requests) == 1
+            clock.now += 1
+            await until(lambda: len(fake_issuer.requests) == 2)
+
+    play(scene())
+
+
+def test_a_file_is_read_again_when_it_changes(tmp_path: Path, issuer: Callable[..., Issuer], jwks: Any) -> None:
+    path = tmp_path / "jwks.json"
+    path.write_bytes(jwks("a"))
+
+    async def scene() -> None:
+        async with running(KeyStore([issuer(JwksFile(path))])) as store:
+            await until(lambda: kids(store) == ["a"])
+            path.write_bytes(jwks("a", "b"))
+            await until(lambda: kids(store) == ["a", "b"])
+            path.unlink()
+            with capture_logs() as logs:
+                await until(lambda: any(log["event"] == "keys_fetch_failed" for log in logs))
+            assert kids(store) == ["a", "b"]
+
+    play(scene())
+
+
+def test_a_shared_secret_is_there_from_the_start(issuer: Callable[..., Issuer]) -> None:
+    store = KeyStore([issuer(SharedSecret(b"correct horse battery staple, and more"), algorithms=("HS256",))])
+    assert kids(store) == [None]
+
+
+def test_a_shared_secret_that_is_too_short_is_refused(issuer: Callable[..., Issuer]) -> None:
+    with pytest.raises(KeyRefusedError):
+        KeyStore([issuer(SharedSecret(b"short"), algorithms=("HS256",))])
+
+
+def test_keys_are_never_looked_up_across_issuers(
+    fake_issuer: Any, url_issuer: Issuer, issuer: Callable[..., Issuer], jwks: Any, tmp_path: Path
+) -> None:
+    fake_issuer.answer.body = jwks("a")
+    path = tmp_path / "jwks.json"
+    path.write_bytes(jwks("b"))
+
+    async def scene() -> None:
+        other = issuer(JwksFile(path), name="other")
+        async with running(KeyStore([url_issuer, other])) as store:
+            await until(lambda: len(store.keysets) == 2)
+            assert (kids(store), kids(store, "other")) == (["a"], ["b"])
+
+    play(scene())
+
+
+def test_one_failing_issuer_does_not_hold_up_another(
+    fake_issuer: Any, url_issuer: Issuer, issuer: Callable[..., Issuer], jwks: Any, tmp_path: Path
+) -> None:
+    path = tmp_path / "jwks.json"
+    path.write_bytes(jwks("b"))
+    go_on = threading.Event()
+    fake_issuer.answer.before = go_on.wait
+
+    async def scene() -> None:
+        other = issuer(JwksFile(path), name="other")
+        async with running(KeyStore([url_issuer, other])) as store:
+            await until(lambda: kids(store, "other") == ["b"])
+            assert kids(store) is None
+        go_on.set()
+
+    play(scene())
+
+
+def test_a_fault_is_a_warning_once_and_its_end_a_line(fake_issuer: Any, url_issuer: Issuer, jwks: Any) -> None:
+    fake_issuer.answer.status = 500
+
+    async def scene() -> None:
+        store = KeyStore([url_issuer])
+        for _ in range(3):
+            await store.refresh("idp")
+        fake_issuer.answer.status = 200
+        fake_issuer.answer.body = jwks("a")
+        await store.refresh("idp")
+        await store.aclose()
+
+    with capture_logs() as logs:
+        play(scene())
+    assert [(log["event"], log["log_level"]) for log in logs] == [
+        ("keys_fetch_failed", "warning"),
+        ("keys_fetch_failed", "debug"),
+        ("keys_fetch_failed", "debug"),
+        ("keys_changed", "info"),
+        ("keys_fetch_recovered", "info"),
+    ]
+
+
+def test_a_change_of_the_set_is_logged_by_kid_and_never_with_a_key(
+    fake_issuer: Any, url_issuer: Issuer, jwks: Any
+) -> None:
+    first = jwks("stays", "goes")
+    fake_issuer.answer.body = first
+
+    async def scene() -> None:
+        store = KeyStore([url_issuer])
+        await store.refresh("idp")
+        fake_issuer.answer.body = first.replace(b'"goes"', b'"comes"')
+        await store.refresh("idp")
+        await store.aclose()
+
+    with capture_logs() as logs:
+        play(scene())
+    # The same key under another name: what a token can name has changed, so both names are told.
+    assert logs[1]["added"] == ["comes"]
+    assert logs[1]["removed"] == ["goes"]
+    assert '"x"' not in repr(logs)
+
+
+def test_fetch_once_returns_the_set_or_says_why_not(fake_issuer: Any, url_issuer: Issuer, jwks: Any) -> None:
+    fake_issuer.answer.body = jwks("a")
+    assert [key.kid for key in asyncio.run(fetch_once(url_issuer)).keys] == ["a"]
+    fake_issuer.answer.body = b"<html>"
+    with pytest.raises(KeyRefusedError, match="not a JWK Set"):
+        asyncio.run(fetch_once(url_issuer))
+    fake_issuer.answer.status = 404
+    with pytest.raises(KeyFetchError, match="status 404"):
+        asyncio.run(fetch_once(url_issuer))

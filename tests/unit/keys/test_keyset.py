@@ -1,0 +1,168 @@
+"""A JWK Set: which keys are used, and which one a token means."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from jwtgate.errors import KeyRefusedError
+from jwtgate.keys import Key, KeySet, generate_signing_key, read_jwks, secret_keyset
+from jwtgate.reasons import Reason
+
+EC_1 = generate_signing_key("ES256").public_jwk()
+EC_2 = generate_signing_key("ES256").public_jwk()
+RSA = generate_signing_key("RS256").public_jwk()
+OCT = {"kty": "oct", "k": "AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA"}
+DIGEST_1 = "A" * 43
+DIGEST_2 = "B" * 42 + "A"
+
+
+def jwk(members: dict[str, str], **changes: object) -> dict[str, Any]:
+    """A JWK with members changed; None takes one away."""
+    return {name: value for name, value in {**members, **changes}.items() if value is not None}
+
+
+def keyset(*keys: object) -> KeySet:
+    return read_jwks(json.dumps({"keys": keys}).encode())
+
+
+A = jwk(EC_1, kid="a")
+B = jwk(EC_2, kid="b")
+A_OTHER = jwk(EC_2, kid="a")
+A_RSA = jwk(RSA, kid="a")
+BARE = jwk(EC_1, kid=None)
+BARE_RSA = jwk(RSA, kid=None, alg=None)
+CERTIFIED = jwk(EC_1, kid="a", **{"x5t#S256": DIGEST_1})
+CERTIFIED_BARE = jwk(EC_1, kid=None, **{"x5t#S256": DIGEST_1})
+
+
+@pytest.mark.parametrize(
+    ("keys", "algorithm", "kid", "x5t_s256", "expected"),
+    [
+        ([A, B], "ES256", "a", None, 0),
+        ([A, B], "ES256", "b", None, 1),
+        ([A, B], "ES256", "c", None, Reason.KEY_UNKNOWN),
+        ([A, B], "ES256", None, None, Reason.KEY_AMBIGUOUS),
+        ([A, B], "RS256", "a", None, Reason.ALGORITHM_NOT_ALLOWED),
+        ([A, B], "RS256", None, None, Reason.ALGORITHM_NOT_ALLOWED),
+        ([A], "ES256", None, None, 0),
+        ([], "ES256", None, None, Reason.KEY_UNKNOWN),
+        ([], "ES256", "a", None, Reason.KEY_UNKNOWN),
+        ([BARE], "ES256", "a", None, Reason.KEY_UNKNOWN),
+        ([BARE, BARE_RSA], "ES256", None, None, 0),
+        ([BARE, BARE_RSA], "PS384", None, None, 1),
+        ([A, A_RSA], "ES256", "a", None, 0),
+        ([A, A_RSA], "RS256", "a", None, 1),
+        ([A, A_OTHER], "ES256", "a", None, Reason.KEY_AMBIGUOUS),
+        ([A, A_OTHER], "ES384", "a", None, Reason.ALGORITHM_NOT_ALLOWED),
+        ([CERTIFIED, B], "ES256", "a", DIGEST_1, 0),
+        ([CERTIFIED, B], "ES256", "a", DIGEST_2, Reason.KEY_UNKNOWN),
+        ([CERTIFIED, B], "ES256", None, DIGEST_1, 0),
+        ([CERTIFIED, B], "ES256", None, DIGEST_2, Reason.KEY_UNKNOWN),
+        ([CERTIFIED, B], "ES256", "b", DIGEST_2, 1),
+        ([CERTIFIED, A_OTHER], "ES256", "a", DIGEST_1, Reason.KEY_AMBIGUOUS),
+        ([CERTIFIED_BARE, B], "ES256", None, DIGEST_1, 0),
+        ([A, B], "ES256", None, DIGEST_1, Reason.KEY_UNKNOWN),
+    ],
+)
+def test_a_token_means_one_key_or_none(
+    keys: list[Any], algorithm: str, kid: str | None, x5t_s256: str | None, expected: int | Reason
+) -> None:
+    found = keyset(*keys)
+    chosen = found.select(algorithm=algorithm, kid=kid, x5t_s256=x5t_s256)
+    assert chosen is (expected if isinstance(expected, Reason) else found.keys[expected])
+
+
+def test_one_bad_key_harms_no_other() -> None:
+    found = keyset({"kty": "??", "kid": "odd"}, A, 7, jwk(B, use="enc"), jwk(B, kid="c\n"))
+    assert [key.kid for key in found.keys] == ["a"]
+    assert [note.split(":")[0] for note in found.notes] == [
+        "key 1 (kid 'odd') is not used",
+        "key 3 is not used",
+        "key 4 (kid 'b') is not used",
+        "key 5 is not used",
+    ]
+
+
+def test_a_key_listed_twice_word_for_word_is_one_key() -> None:
+    assert len(keyset(A, A).keys) == 1
+
+
+@pytest.mark.parametrize(
+    ("data", "complaint"),
+    [
+        (b"", "not a JWK Set"),
+        (b"[]", "not a JWK Set"),
+        (b"<html>", "not a JWK Set"),
+        (b"{}", '"keys"'),
+        (b'{"keys":{}}', '"keys"'),
+        (b'{"keys":[],"keys":[]}', "duplicate"),
+        (b'{"keys":' + b"[" * 40 + b"]" * 40 + b"}", "deep nesting"),
+        (json.dumps({"keys": [{}] * 101}).encode(), "has 101 keys: expected 100"),
+        (json.dumps({"keys": [A, OCT]}).encode(), "mixes secret keys"),
+        (json.dumps({"keys": [{**OCT, "use": "enc"}, {"kty": "??"}]}).encode(), "mixes secret keys"),
+    ],
+)
+def test_a_document_is_refused_as_a_whole(data: bytes, complaint: str) -> None:
+    with pytest.raises(KeyRefusedError) as refused:
+        read_jwks(data)
+    assert complaint in str(refused.value)
+
+
+def test_the_number_of_keys_is_limited() -> None:
+    data = json.dumps({"keys": [A, B]}).encode()
+    assert len(read_jwks(data, max_keys=2).keys) == 2
+    with pytest.raises(KeyRefusedError):
+        read_jwks(data, max_keys=1)
+
+
+def test_a_shared_secret_answers_to_every_kid() -> None:
+    keys = secret_keyset(bytes(range(32)), ["HS256"])
+    for kid in (None, "a", "b"):
+        assert isinstance(keys.select(algorithm="HS256", kid=kid, x5t_s256=None), Key)
+    assert keys.select(algorithm="HS384", kid=None, x5t_s256=None) is Reason.ALGORITHM_NOT_ALLOWED
+
+
+@pytest.mark.parametrize(
+    ("secret", "algorithms"),
+    [
+        (bytes(range(31)), ["HS256"]),
+        (bytes(range(47)), ["HS384"]),
+        (bytes(range(63)), ["HS256", "HS512"]),
+        (bytes(64), ["HS256"]),
+        (bytes(range(64)), ["HS256", "RS256"]),
+        (bytes(range(64)), ["none"]),
+        (bytes(range(64)), []),
+        (b"-----BEGIN PUBLIC KEY-----\nMFkwEwYHKoZIzj0CAQ", ["HS256"]),
+        (b"ecdsa-sha2-nistp256 AAAAE2VjZHNhLXNoYTItbmlzdHA", ["HS256"]),
+    ],
+)
+def test_a_weak_secret_or_another_algorithm_is_refused(secret: bytes, algorithms: list[str]) -> None:
+    with pytest.raises(KeyRefusedError):
+        secret_keyset(secret, algorithms)
+
+
+def test_equal_sets_have_equal_digests_and_others_do_not() -> None:
+    assert keyset(A, B).digest == keyset(A, B).digest
+    sets = [
+        keyset(A),
+        keyset(B),
+        keyset(A, B),
+        keyset(BARE),
+        keyset(jwk(A, alg=None)),
+        keyset(CERTIFIED),
+        keyset(),
+    ]
+    rsa = keyset(jwk(RSA, alg=None))
+    sets += [rsa, rsa.restricted_to({"PS256"}), rsa.restricted_to({"PS256", "RS256"})]
+    # An EC key has one algorithm with `alg` or without: the same key.
+    assert len({found.digest for found in sets}) == len(sets) - 1
+
+
+def test_a_restricted_set_has_no_other_verifier() -> None:
+    found = keyset(A, jwk(RSA, alg=None)).restricted_to({"PS256", "HS256"})
+    (key,) = found.keys
+    assert key.verifiers.keys() == {"PS256"}
+    assert found.select(algorithm="ES256", kid="a", x5t_s256=None) is Reason.KEY_UNKNOWN

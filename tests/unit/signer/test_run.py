@@ -1,0 +1,112 @@
+"""The signer as a process of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from typing import TYPE_CHECKING
+
+import httpx2
+import pytest
+
+from jwtgate.serve import bind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+PATIENCE = 20  # seconds; far above what anything here takes
+
+PROGRAM = """
+    import sys
+    from pathlib import Path
+    from jwtgate.plan import SignerSettings
+    from jwtgate.signer import run
+
+    listen, key_dir, *options = sys.argv[1:]
+    run(
+        SignerSettings("https://signer.example", ("services",), "ES256", listen, Path(key_dir), 86400, 300),
+        unsafe_example_token="unsafe" in options,
+    )
+"""
+
+
+def start(listen: str, key_dir: Path, *options: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(PROGRAM), listen, str(key_dir), *options],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def free_address() -> str:
+    with bind("127.0.0.1:0") as listener:
+        return f"127.0.0.1:{listener.getsockname()[1]}"
+
+
+@contextlib.contextmanager
+def running(key_dir: Path, *options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """A signer that answers, and its URL."""
+    listen = free_address()
+    process = start(listen, key_dir, *options)
+    try:
+        until = time.monotonic() + PATIENCE
+        while time.monotonic() < until and process.poll() is None:
+            with contextlib.suppress(httpx2.ConnectError):
+                assert get(f"http://{listen}/health").status_code == 200
+                break
+            time.sleep(0.05)
+        yield process, f"http://{listen}"
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def get(url: str) -> httpx2.Response:
+    return httpx2.get(url, trust_env=False, timeout=PATIENCE)
+
+
+def test_the_key_set_is_the_same_after_a_restart(tmp_path: Path) -> None:
+    seen = []
+    for _ in range(2):
+        with running(tmp_path / "keys") as (process, url):
+            seen.append(get(f"{url}/jwk"))
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(PATIENCE) == 0
+    assert seen[0].json()["keys"]
+    assert seen[0].content == seen[1].content
+    assert seen[0].headers["etag"] == seen[1].headers["etag"]
+
+
+@pytest.mark.parametrize(("options", "status"), [((), 404), (("unsafe",), 200)])
+def test_the_example_token_is_there_when_asked_for(tmp_path: Path, options: tuple[str, ...], status: int) -> None:
+    with running(tmp_path / "keys", *options) as (_, url):
+        assert get(f"{url}/example-token").status_code == status
+
+
+def test_a_signer_that_gives_tokens_to_anyone_says_so_and_requests_are_not_logged(tmp_path: Path) -> None:
+    with running(tmp_path / "keys", "unsafe") as (process, url):
+        token = get(f"{url}/example-token").json()["token"]
+        get(f"{url}/nowhere")
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0
+    assert err == ""
+    assert len(out.splitlines()) == 2
+    assert "signing key made" in out
+    assert "unsafe_example_token: whoever reaches /example-token gets a valid token" in out
+    assert token not in out
+
+
+def test_a_taken_port_is_a_clear_error(tmp_path: Path) -> None:
+    with bind("127.0.0.1:0") as taken:
+        listen = f"127.0.0.1:{taken.getsockname()[1]}"
+        process = start(listen, tmp_path / "keys")
+        _, err = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 1
+    assert f"StartError: cannot listen on {listen}: the port is taken" in err
