@@ -7,10 +7,12 @@ once and calls again. A second `NeedKeys` means that there are none to be had, a
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from math import floor
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from jwtgate.identity import identity_headers
 from jwtgate.reasons import Reason
@@ -20,6 +22,7 @@ from jwtgate.tokens import (
     VerifiedTokens,
     check_claims,
     parse,
+    token_digest,
     unverified_issuer,
     verify,
 )
@@ -32,12 +35,16 @@ if TYPE_CHECKING:
     from jwtgate.tokens import UnverifiedToken
 
 
-@dataclass(frozen=True, slots=True)
-class Credential:
+# Structs of msgspec, as in tokens/: made for every request, and a frozen dataclass takes ten times as long.
+class Credential(msgspec.Struct, frozen=True, gc=False):
     """A token as the request brought it; `bare` when its header named no scheme."""
 
-    token: str = field(repr=False)
+    token: str
     bare: bool = False
+
+    def __repr__(self) -> str:
+        """Without the token."""
+        return f"Credential(bare={self.bare})"
 
 
 class Step(StrEnum):
@@ -53,8 +60,7 @@ class Step(StrEnum):
     IDENTITY = "identity"
 
 
-@dataclass(frozen=True, slots=True)
-class Allow:
+class Allow(msgspec.Struct, frozen=True):
     """Let it through, as this issuer's token says.
 
     `identity` are request headers for the service. The decision holds at least until the end of the second
@@ -67,8 +73,7 @@ class Allow:
     cacheable_until: int
 
 
-@dataclass(frozen=True, slots=True)
-class Deny:
+class Deny(msgspec.Struct, frozen=True):
     """Do not let it through."""
 
     reason: Reason
@@ -77,8 +82,7 @@ class Deny:
     token: VerifiedToken | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class NeedKeys:
+class NeedKeys(msgspec.Struct, frozen=True):
     """The issuer's keys are not here, or a key with this `kid` is not among them."""
 
     issuer: str
@@ -91,9 +95,10 @@ Outcome = Allow | Deny | NeedKeys
 
 @dataclass(frozen=True, slots=True)
 class _Trusted:
-    """A policy's issuers by their `iss`, each with its rules, and the largest token that any of them allows."""
+    """A policy's issuers, each with its rules, by `iss` and by name; the largest token that any of them allows."""
 
     issuers: Mapping[str, tuple[Issuer, ClaimRules]]
+    by_name: Mapping[str, tuple[Issuer, ClaimRules]]
     max_token_bytes: int
 
 
@@ -126,6 +131,11 @@ class Authenticator:
         if credential.bare and not policy.bare_token:
             return Deny(Reason.HEADER_INVALID, Step.CREDENTIAL)
         trusted = self._by_policy[policy.id]
+        digest = token_digest(credential.token)
+        remembered = self._remembered(keysets, trusted, credential.token, digest)
+        if remembered is not None:
+            issuer, rules, verified = remembered
+            return _decide(issuer, rules, policy, verified, now)
         token = parse(credential.token, max_bytes=trusted.max_token_bytes)
         if isinstance(token, Reason):
             return Deny(token, Step.PARSE)
@@ -137,11 +147,28 @@ class Authenticator:
         issuer, rules = trusted.issuers[claimed]
         if len(credential.token) > issuer.max_token_bytes:
             return Deny(Reason.TOKEN_TOO_LARGE, Step.ISSUER)
-        verified = self._verify(keysets, issuer, credential.token, token)
-        return verified if isinstance(verified, Deny | NeedKeys) else _decide(issuer, rules, policy, verified, now)
+        checked = self._verify(keysets, issuer, digest, token)
+        return _decide(issuer, rules, policy, checked, now) if isinstance(checked, VerifiedToken) else checked
+
+    def _remembered(
+        self, keysets: Mapping[str, KeySet], trusted: _Trusted, text: str, digest: bytes
+    ) -> tuple[Issuer, ClaimRules, VerifiedToken] | None:
+        """The token, when a key of the issuer's present set verified it before and its limits permit it still.
+
+        Whose token it is was settled then, by its `iss`: issuers can share a key set.
+        """
+        found = self._verified.get(digest, keysets)
+        if found is None:
+            return None
+        name, token = found
+        if name not in trusted.by_name:  # verified for another policy
+            return None
+        issuer, rules = trusted.by_name[name]
+        fits = len(text) <= issuer.max_token_bytes and token.algorithm in issuer.algorithms
+        return (issuer, rules, token) if fits else None
 
     def _verify(
-        self, keysets: Mapping[str, KeySet], issuer: Issuer, text: str, token: UnverifiedToken
+        self, keysets: Mapping[str, KeySet], issuer: Issuer, digest: bytes, token: UnverifiedToken
     ) -> VerifiedToken | Deny | NeedKeys:
         """The token, verified by a key of this issuer and of no other."""
         if token.algorithm not in issuer.algorithms:
@@ -149,9 +176,6 @@ class Authenticator:
         keyset = keysets.get(issuer.name)
         if keyset is None:
             return NeedKeys(issuer.name, None, Deny(Reason.ISSUER_UNAVAILABLE, Step.KEY))
-        remembered = self._verified.get(text, keyset)
-        if remembered is not None:
-            return remembered
         key = keyset.select(algorithm=token.algorithm, kid=token.kid, x5t_s256=token.x5t_s256)
         if key is Reason.KEY_UNKNOWN:
             return NeedKeys(issuer.name, token.kid, Deny(Reason.KEY_UNKNOWN, Step.KEY))
@@ -160,7 +184,7 @@ class Authenticator:
         verified = verify(token, key)
         if isinstance(verified, Reason):
             return Deny(verified, Step.VERIFY)
-        self._verified.put(text, keyset, verified)
+        self._verified.put(digest, issuer.name, keyset, verified)
         return verified
 
 
@@ -190,6 +214,7 @@ def _cacheable_until(end: float, staleness: int, now: float) -> int:
 def _trusted(issuers: Sequence[Issuer]) -> _Trusted:
     return _Trusted(
         {issuer.issuer: (issuer, _rules(issuer)) for issuer in issuers},
+        {issuer.name: (issuer, _rules(issuer)) for issuer in issuers},
         max((issuer.max_token_bytes for issuer in issuers), default=0),
     )
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import resource
 import secrets
 import signal
-import socket
-from contextlib import closing
-from typing import TYPE_CHECKING
+from http import HTTPStatus
+from math import inf
+from typing import TYPE_CHECKING, NoReturn
 
 import structlog
 
@@ -19,7 +19,8 @@ from jwtgate.run_directory import RunDirectory, default_run_dir, run_directory
 from jwtgate.serve import bind
 from jwtgate.signer import run as run_signer
 from jwtgate.supervisor import Program, Supervisor
-from jwtgate.validator import WorkerSettings, run_worker, used_bytes
+from jwtgate.unix_http import ask
+from jwtgate.validator import READY_PATH, WorkerSettings, run_worker, used_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -35,7 +36,8 @@ OPEN_FILES = 65536  # what we ask for; as much of it as we may have
 # A validator yields to NGINX: who has a cached decision does not feel a flood of tokens that need checking.
 VALIDATOR_NICE = 10
 
-PATIENCE = 20.0  # seconds until everything must be ready
+# Seconds until everything must be ready. An issuer with `start: require` is waited for as long as it takes.
+PATIENCE = 20.0
 
 
 def run_gateway(
@@ -63,12 +65,12 @@ def run_gateway(
             *beside,
             *_signer(plan),
             *validators(plan, site.validator_sockets, directory),
-            Program("nginx", lambda: execute(nginx, site.configuration), stop_signal=signal.SIGQUIT, vital=True),
+            Program("nginx", lambda: _run_nginx(nginx, site), stop_signal=signal.SIGQUIT, vital=True),
         ]
         code = Supervisor(programs).run(
             is_ready=lambda: is_serving(site) and is_ready(),
             on_ready=lambda: on_ready(site),
-            patience=PATIENCE,
+            patience=_patience(plan),
         )
         if code:
             raise StartError("the gateway did not start; what its parts said stands above")
@@ -84,9 +86,9 @@ def run_validators(plan: Plan, *, run_dir: Path | None = None, on_ready: Callabl
     with run_directory(run_dir or plan.run_dir or default_run_dir(), keep=True) as directory:
         sockets = validator_sockets(directory.path, plan.workers)
         code = Supervisor(validators(plan, sockets, directory)).run(
-            is_ready=lambda: all(map(_accepts, sockets)),
+            is_ready=lambda: all(map(_is_ready, sockets)),
             on_ready=lambda: on_ready(directory.path),
-            patience=PATIENCE,
+            patience=_patience(plan),
         )
         if code:
             raise StartError("the validators did not start; what they said stands above")
@@ -110,17 +112,23 @@ def validators(plan: Plan, sockets: Sequence[Path], directory: RunDirectory) -> 
     account = directory.account
     owner = (account.uid, account.gid) if account else None
     empty = used_bytes(directory.cache)
+    keys_dir = (plan.state_dir or directory.path) / "keys"
 
     def program(socket_path: Path) -> Program:
-        settings = WorkerSettings(socket_path, directory.cache, empty, owner)
+        settings = WorkerSettings(socket_path, directory.cache, empty, owner, keys_dir)
         return Program(socket_path.stem, lambda: run_worker(plan, settings), nice=VALIDATOR_NICE)
 
     return [program(path) for path in sockets]
 
 
 def is_serving(site: Site) -> bool:
-    """Whether every validator listens, and NGINX answers by this configuration."""
-    return all(map(_accepts, site.validator_sockets)) and running_generation(site) == site.generation
+    """Whether every validator is ready, and NGINX answers by this configuration."""
+    return all(map(_is_ready, site.validator_sockets)) and running_generation(site) == site.generation
+
+
+def _run_nginx(nginx: Nginx, site: Site) -> NoReturn:
+    site.control_socket.unlink(missing_ok=True)  # an NGINX that was killed has left it
+    execute(nginx, site.configuration)
 
 
 def _signer(plan: Plan) -> list[Program]:
@@ -128,10 +136,13 @@ def _signer(plan: Plan) -> list[Program]:
     return [] if settings is None else [Program("signer", lambda: run_signer(settings))]
 
 
-def _accepts(path: Path) -> bool:
-    with closing(socket.socket(socket.AF_UNIX)) as probe:
-        probe.settimeout(1)
-        return probe.connect_ex(str(path)) == 0
+def _patience(plan: Plan) -> float:
+    return inf if any(issuer.start == "require" for issuer in plan.issuers.values()) else PATIENCE
+
+
+def _is_ready(validator: Path) -> bool:
+    answer = ask(validator, READY_PATH)
+    return answer is not None and answer[0] == HTTPStatus.OK
 
 
 def _raise_open_files() -> None:

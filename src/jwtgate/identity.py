@@ -40,9 +40,11 @@ def identity_headers(
     claims: Mapping[str, Any], wanted: tuple[tuple[str, str], ...]
 ) -> tuple[tuple[str, str], ...] | None:
     """(header, value) for each wanted (header, claim) that is there; None when they are more than fits."""
-    headers = tuple(
-        (header, value) for header, claim in wanted if (value := header_value(claims.get(claim))) is not None
-    )
-    if sum(len(header) + len(value) for header, value in headers) > MAX_IDENTITY_BYTES:
-        return None
-    return headers
+    headers: list[tuple[str, str]] = []
+    size = 0
+    for header, claim in wanted:
+        value = header_value(claims.get(claim))
+        if value is not None:
+            headers.append((header, value))
+            size += len(header) + len(value)
+    return tuple(headers) if size <= MAX_IDENTITY_BYTES else None

@@ -212,6 +212,7 @@ class Plan:
 
     listeners: tuple[Listener, ...]
     run_dir: Path | None  # None: chosen at start
+    state_dir: Path | None  # where issuers' keys are kept over restarts; None: they are not
     trusted_proxies: tuple[str, ...]  # CIDR blocks
     realm: str
     access_log: str | None  # a path, or None for none

@@ -90,7 +90,12 @@ def run_directory(path: Path, *, keep: bool = False) -> Iterator[RunDirectory]:
         try:
             _make_private(cache, 0o711 if account else 0o700)
             for directory in (path / "sockets", path / "temp", cache / "decisions", cache / "jwks"):
-                _make_empty(directory, account)
+                if keep:
+                    _make_for_nginx(directory, account)
+                else:
+                    _make_empty(directory, account)
+            if keep:
+                _forget_decisions(cache / "decisions")
             yield RunDirectory(path, cache, account)
         finally:
             if not keep:
@@ -98,7 +103,7 @@ def run_directory(path: Path, *, keep: bool = False) -> Iterator[RunDirectory]:
 
 
 def _remove(path: Path, cache: Path, *, whole: bool) -> None:
-    for leftover in (path / "sockets", path / "temp", cache):
+    for leftover in (path / "sockets", path / "temp", path / "keys", cache):
         shutil.rmtree(leftover, ignore_errors=True)
     for file in ("nginx.conf", "nginx.pid", "lock"):
         (path / file).unlink(missing_ok=True)
@@ -141,9 +146,20 @@ def _require_passage(path: Path, account: Account) -> None:
 
 def _make_empty(path: Path, account: Account | None) -> None:
     shutil.rmtree(path, ignore_errors=True)
-    path.mkdir(mode=0o700)
+    _make_for_nginx(path, account)
+
+
+def _make_for_nginx(path: Path, account: Account | None) -> None:
+    path.mkdir(mode=0o700, exist_ok=True)
     if account:
         os.chown(path, account.uid, account.gid)
+
+
+def _forget_decisions(path: Path) -> None:
+    """Remove the files alone: an NGINX that runs already keeps using the directories."""
+    for file in path.rglob("*"):
+        with contextlib.suppress(OSError):  # a directory, or NGINX was faster
+            file.unlink()
 
 
 @contextlib.contextmanager

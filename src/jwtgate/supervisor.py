@@ -83,6 +83,8 @@ class Supervisor:
             return self._run(is_ready, on_ready, time.monotonic() + patience)
         finally:
             self._stop()
+            while signal.sigtimedwait(_WATCHED, 0):  # whoever asked more than once has been obeyed
+                pass
             signal.pthread_sigmask(signal.SIG_UNBLOCK, _WATCHED)
 
     def _run(self, is_ready: Callable[[], bool], on_ready: Callable[[], None], deadline: float) -> int:
@@ -130,6 +132,7 @@ class Supervisor:
                 continue
             pid, status = os.waitpid(child.pid, os.WNOHANG)
             if pid:
+                _end_group(child.pid)
                 child.pid = None
                 ended.append(child)
                 _log.warning(
@@ -158,6 +161,15 @@ class Supervisor:
 def _kill(pid: int, number: signal.Signals) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, number)
+
+
+def _end_group(leader: int) -> None:
+    """What a process that died has left behind: NGINX's workers would serve on, and keep the port from the next.
+
+    No other group can have this number while one of its processes lives.
+    """
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(leader, signal.SIGKILL)
 
 
 def _gone(pid: int, patience: float) -> bool:

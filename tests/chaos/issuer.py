@@ -144,8 +144,6 @@ class ChaosIssuer:
         finally:
             self._answers.discard(task)
             writer.close()
-            with contextlib.suppress(OSError, asyncio.CancelledError):
-                await writer.wait_closed()
 
     def document(self) -> bytes:
         """The key set."""

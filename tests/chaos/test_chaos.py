@@ -77,6 +77,7 @@ def _plan(issuer: Issuer) -> Plan:
     return Plan(
         listeners=(),
         run_dir=None,
+        state_dir=None,
         trusted_proxies=(),
         realm="test",
         access_log=None,

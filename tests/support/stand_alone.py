@@ -10,6 +10,7 @@ import socketserver
 import subprocess
 import tempfile
 import threading
+from collections.abc import Callable, Mapping
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -21,10 +22,10 @@ from support.http import Response, connect, request
 from support.ports import free_port
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
     from types import TracebackType
 
 Answer = tuple[int, dict[str, str]]  # status, headers
+Answerer = Callable[[str, Mapping[str, str]], Answer]  # of a path and headers
 
 ALLOW: Answer = (200, {})
 UNCACHED = {"X-Accel-Expires": "0"}
@@ -38,16 +39,13 @@ def denied(reason: str) -> Answer:
 class StubValidators:
     """Listens on the sockets of the workers, and answers each request by `answer`; `asked` are the requests.
 
-    A request is (path, headers), the names of the headers in lower case.
+    A request is (path, headers), the names of the headers in lower case. `answer` can be changed at any time.
     """
 
-    def __init__(
-        self, run_dir: Path, answer: Callable[[str, Mapping[str, str]], Answer], workers: int = 2
-    ) -> None:
+    def __init__(self, run_dir: Path, answer: Answerer, workers: int = 2) -> None:
+        self.answer = answer
         self.asked: list[tuple[str, dict[str, str]]] = []
-        self._servers = [
-            _server(run_dir / "sockets" / f"validator-{n}.sock", self, answer) for n in range(workers)
-        ]
+        self._servers = [_server(run_dir / "sockets" / f"validator-{n}.sock", self) for n in range(workers)]
 
     def __enter__(self) -> Self:
         for server in self._servers:
@@ -83,11 +81,14 @@ class _Server(socketserver.ThreadingMixIn, socketserver.BaseServer):
     def server_close(self) -> None:
         self.socket.close()
 
+    def shutdown_request(self, request: Any) -> None:
+        request.close()
+
     def handle_error(self, *_: object) -> None:
         """NGINX closes idle connections as it likes."""
 
 
-def _server(path: Path, stub: StubValidators, answer: Callable[[str, Mapping[str, str]], Answer]) -> _Server:
+def _server(path: Path, stub: StubValidators) -> _Server:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
         wbufsize = -1
@@ -95,7 +96,7 @@ def _server(path: Path, stub: StubValidators, answer: Callable[[str, Mapping[str
         def do_GET(self) -> None:
             headers = {name.lower(): value for name, value in self.headers.items()}
             stub.asked.append((self.path, headers))
-            status, out = answer(self.path, headers)
+            status, out = stub.answer(self.path, headers)
             self.send_response_only(status)
             for name, value in (out | {"Content-Length": "0"}).items():
                 self.send_header(name, value)

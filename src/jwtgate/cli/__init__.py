@@ -16,10 +16,17 @@ if TYPE_CHECKING:
     from types import FrameType
 
 
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class _InterruptedError(BaseException):
+    """A signal asked us to end. Not an Exception, so that nothing takes it for a fault and goes on."""
+
+
 def main() -> NoReturn:
     """The program `jwtgate`."""
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) is signal.SIG_DFL:  # nohup ignores SIGHUP: so do we, then
+    for number in _SIGNALS:
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup does with SIGHUP
             signal.signal(number, _interrupt)
     try:
         # Half of a short command's time goes into these imports: Ctrl-C may come meanwhile.
@@ -28,8 +35,8 @@ def main() -> NoReturn:
 
         configure_logs()
         app()
-    except KeyboardInterrupt:
-        sys.stderr.write("Aborted.\n")
+    except _InterruptedError:
+        sys.stderr.write("interrupted\n")
         sys.exit(1)
     except ConfigError as error:
         sys.exit(_fail(error, 2))
@@ -39,8 +46,10 @@ def main() -> NoReturn:
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> NoReturn:
-    """SIGTERM and SIGHUP end a command as Ctrl-C does: what it made is removed on the way out."""
-    raise KeyboardInterrupt
+    """Whatever the command has made so far is removed on the way out, which a second Ctrl-C does not cut short."""
+    for number in _SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+    raise _InterruptedError
 
 
 def _fail(error: JwtgateError, code: int) -> int:

@@ -31,7 +31,9 @@ def check(config: Config, nginx: NginxOption = None) -> None:
         nginx_check(found, site.configuration)
     counts = {
         "route": len(plan.routes),
-        "policy in use": len(plan.policies),
+        "policy in use": len(
+            {policy.name for policy in plan.policies.values()}
+        ),  # routes can differ in its details
         "issuer": len(plan.issuers),
         "upstream": len(plan.upstreams),
     }

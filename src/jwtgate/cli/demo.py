@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from jwtgate.cli.options import NginxOption
+from jwtgate.cli.options import NginxOption, nginx_text
 from jwtgate.config import load
 from jwtgate.demo import microservice_a, microservice_b
 from jwtgate.errors import StartError
@@ -107,7 +107,7 @@ def _programs(plan: Plan, port: int) -> list[Program]:
 
 
 def _run_signer(settings: SignerSettings) -> None:
-    """A signer as `jwtgate signer run` starts it, but that it gives a token to whoever asks: `_welcome` says so."""
+    """Like `jwtgate signer run`, but whoever asks gets a token. `_welcome` says so."""
     keys = open_key_directory(settings.key_dir, settings.algorithm)
     serve(create_app(settings, keys, unsafe_example_token=True), settings.listen)
 
@@ -115,7 +115,7 @@ def _run_signer(settings: SignerSettings) -> None:
 def _welcome(plan: Plan, nginx: Nginx, site: Site, port: int) -> None:
     gateway = f"http://127.0.0.1:{port}"
     parts = (
-        ("gateway", gateway, f"NGINX {nginx.version_text} ({nginx.path})"),
+        ("gateway", gateway, nginx_text(nginx)),
         ("validators", f"{plan.workers} processes", str(site.sockets)),
         ("signer", f"http://127.0.0.1:{port + 1}", "behind the gateway at /signer/"),
         ("microservice A", f"http://127.0.0.1:{port + 2}", "behind the gateway at /a/; calls B"),

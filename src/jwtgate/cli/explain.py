@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import math
+import os
 import sys
 import time
 from dataclasses import dataclass
@@ -16,18 +18,19 @@ from rich.text import Text
 
 from jwtgate.authenticate import Allow, Authenticator, Credential, Deny, NeedKeys, Step
 from jwtgate.cli.options import Config, load_plan
-from jwtgate.errors import ConfigError, JwtgateError
+from jwtgate.errors import JwtgateError
 from jwtgate.jwks import fetch_once
 from jwtgate.reasons import Reason
 from jwtgate.tokens import VerifiedTokens, parse, unverified_issuer
 from jwtgate.validator import parse_authorization
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
 
     from jwtgate.keys import KeySet
     from jwtgate.plan import Answer, Issuer, Plan, Policy, Route
-    from jwtgate.tokens import UnverifiedToken, VerifiedToken
+    from jwtgate.tokens import VerifiedToken
 
 # What to do about a denial. It is read by whoever runs the gateway or calls it.
 ADVICE: dict[Reason, str] = {
@@ -96,23 +99,25 @@ def explain(
 
     Example: [bold]jwtgate explain gateway.yaml --route /b/ -[/bold], with the token on standard input
     """
+    if now is not None and not math.isfinite(now):
+        raise typer.BadParameter("write seconds since 1970, such as 1767225600", param_hint="--now")
+    if not route.startswith("/"):
+        raise typer.BadParameter("write a path as a client asks for it, such as /b/", param_hint="--route")
     plan = load_plan(config)
     matched = match_route(plan, host, route)
     if matched is None:
-        raise ConfigError(f"{config}: no route matches {route}; the gateway would answer 404")
+        raise typer.BadParameter(_no_route(plan, config, host, route), param_hint="--route")
     console = Console(highlight=False, soft_wrap=True)
     if matched.policy is None:
         console.print(f"Route {matched.path} is public: whoever asks is let through, and no token is looked at.")
         return
     policy = plan.policies[matched.policy]
-    text = sys.stdin.read() if token == "-" else token
-    findings, outcome = examine(plan, policy, text.strip(), time.time() if now is None else now)
-    console.print(
-        f"Route {matched.path}, policy {policy.name}, issuers {', '.join(policy.issuers)}\n", markup=False
-    )
+    given = sys.stdin.buffer.read() if token == "-" else os.fsencode(token)
+    findings, outcome = examine(plan, policy, given.strip(), time.time() if now is None else now)
+    console.print(f"Route {matched.path}, policy {policy.name}, {_issuers(policy)}\n", markup=False)
     console.print(_table(findings))
     if isinstance(outcome, Allow):
-        console.print("\n[green]allowed[/green]", f"\n{_how_long(outcome, policy)}")
+        console.print(f"\n[green]allowed[/green]\n\n{_how_long(outcome, policy)}")
         return
     answer = dict(matched.answers or plan.answers)[outcome.reason]
     console.print(f"\n[red]denied[/red]: {outcome.reason}\n")
@@ -122,21 +127,50 @@ def explain(
 
 
 def match_route(plan: Plan, host: str | None, path: str) -> Route | None:
-    """The route that NGINX would choose: the host's own before anybody's, exact before the longest prefix."""
+    """The route that NGINX would choose. A host has its own routes and those that name none.
 
-    def rank(route: Route) -> tuple[bool, bool, int]:
-        return (route.match == "exact", route.host is not None, len(route.path))
+    Exact before prefix, the longest prefix before others, the host's own before everybody's.
+    """
+    server = _server(plan, host)
+    asked = path.partition("?")[0]
+
+    def rank(route: Route) -> tuple[bool, int, bool]:
+        return (route.match == "exact", len(route.path), route.host is not None)
 
     def fits(route: Route) -> bool:
-        right_path = path == route.path if route.match == "exact" else path.startswith(route.path)
-        return right_path and (route.host is None or _fits_host(route.host, host))
+        right_path = asked == route.path if route.match == "exact" else asked.startswith(route.path)
+        return right_path and route.host in (None, server)
 
     return max(filter(fits, plan.routes), key=rank, default=None)
 
 
-def examine(plan: Plan, policy: Policy, text: str, now: float) -> tuple[list[Finding], Allow | Deny]:
-    """Authenticate a token as a validator would, and say what each step found."""
-    credential = parse_authorization((text if " " in text or not text else f"Bearer {text}").encode())
+def _server(plan: Plan, host: str | None) -> str | None:
+    """The `host` of the routes that are for a host: its own name, else the longest wildcard that fits."""
+    if host is None:
+        return None
+    # RFC 9110, section 7.2: Host may carry a port. Names are compared without case.
+    name = host.lower().rpartition(":")[0] if host.rpartition(":")[2].isdigit() else host.lower()
+    hosts = {route.host for route in plan.routes if route.host is not None}
+    if name in hosts:
+        return name
+    wildcards = (each for each in hosts if each.startswith("*.") and name.endswith(each[1:]))
+    return max(wildcards, key=len, default=None)
+
+
+def _no_route(plan: Plan, config: Path, host: str | None, path: str) -> str:
+    slashed = match_route(plan, host, f"{path}/")
+    if slashed is not None and slashed.path == f"{path}/":
+        does = "redirects to it" if slashed.redirect_slash else "answers 404"
+        return f"no route of {config} matches {path}, but {path}/ is one: the gateway {does}"
+    return f"no route of {config} matches {path}: the gateway answers 404"
+
+
+def examine(plan: Plan, policy: Policy, given: bytes, now: float) -> tuple[list[Finding], Allow | Deny]:
+    """Authenticate a token as a validator would, and say what each step found.
+
+    `given` is a token, or a whole value of the Authorization header.
+    """
+    credential = parse_authorization(given if b" " in given or not given else b"Bearer " + given)
     keysets: dict[str, KeySet] = {}
     authenticate = Authenticator(plan, VerifiedTokens(0))
     outcome = authenticate(keysets, policy.id, credential, now)
@@ -154,7 +188,7 @@ def examine(plan: Plan, policy: Policy, text: str, now: float) -> tuple[list[Fin
     for number, step in enumerate(Step):
         said = texts.get(step, "")
         if number == denied_at and isinstance(decided, Deny):
-            said = ". ".join(filter(None, (str(decided.reason), trouble, said)))
+            said = ": ".join(filter(None, (str(decided.reason), trouble or said)))
         findings.append(
             Finding(step, None if number > denied_at else number < denied_at, said if number <= denied_at else "")
         )
@@ -170,12 +204,12 @@ def _texts(
     now: float,
 ) -> dict[Step, str]:
     """What there is to say at each step, as far as it got."""
-    texts = {Step.POLICY: f"{policy.name}: a valid token of {' or '.join(policy.issuers)}"}
+    texts = {Step.POLICY: f"{policy.name}: a valid token of {_either(policy.issuers)}"}
     if isinstance(credential, Reason):
         return texts
-    texts[Step.CREDENTIAL] = f"{'bare' if credential.bare else 'bearer'} token, {len(credential.token)} bytes"
+    texts[Step.CREDENTIAL] = f"{'bare' if credential.bare else 'bearer'} token, {_bytes(len(credential.token))}"
     limit = max(plan.issuers[name].max_token_bytes for name in policy.issuers)
-    texts[Step.PARSE] = f"at most {limit} bytes, three segments of base64url"
+    texts[Step.PARSE] = f"expected three segments of base64url, at most {limit} bytes"
     token = parse(credential.token, max_bytes=limit)
     if isinstance(token, Reason):
         return texts
@@ -184,17 +218,22 @@ def _texts(
         for name, value in (("alg", token.algorithm), ("kid", token.kid), ("typ", token.typ))
         if value
     )
-    issuer = _issuer_of(plan, policy, token)
-    expected = ", ".join(repr(plan.issuers[name].issuer) for name in policy.issuers)
-    texts[Step.ISSUER] = f"iss {unverified_issuer(token)!r}" if issuer else f"the policy expects iss {expected}"
+    claimed = unverified_issuer(token)
+    issuer = _issuer_of(plan, policy, claimed)
     if issuer is None:
+        expected = _either(repr(plan.issuers[name].issuer) for name in policy.issuers)
+        texts[Step.ISSUER] = (
+            "the payload is not a JSON object"
+            if claimed is Reason.CLAIMS_UNREADABLE
+            else f"iss {'is missing' if isinstance(claimed, Reason) else repr(claimed)}, expected {expected}"
+        )
         return texts
+    texts[Step.ISSUER] = f"{issuer.name}: iss {issuer.issuer!r}"
     keyset = keysets.get(issuer.name)
-    texts[Step.KEY] = f"allowed: {', '.join(issuer.algorithms)}; published: " + (
-        ", ".join(key.kid or "(no kid)" for key in keyset.keys) if keyset else "unknown"
-    )
-    if keyset and keyset.notes:
-        texts[Step.KEY] += f"; skipped: {'; '.join(keyset.notes)}"
+    texts[Step.KEY] = f"allowed {', '.join(issuer.algorithms)}"
+    if keyset:
+        texts[Step.KEY] += f"; published {', '.join(key.kid or '(no kid)' for key in keyset.keys) or 'no key'}"
+        texts[Step.KEY] += "".join(f"; skipped {note}" for note in keyset.notes)
     texts[Step.VERIFY] = f"{token.algorithm} over header and payload"
     verified = outcome.token
     if verified is not None:
@@ -206,13 +245,14 @@ def _texts(
     return texts
 
 
-def _issuer_of(plan: Plan, policy: Policy, token: UnverifiedToken) -> Issuer | None:
-    claimed = unverified_issuer(token)
+def _issuer_of(plan: Plan, policy: Policy, claimed: str | Reason) -> Issuer | None:
+    if isinstance(claimed, Reason):
+        return None
     return next((plan.issuers[name] for name in policy.issuers if plan.issuers[name].issuer == claimed), None)
 
 
 def _claims_text(issuer: Issuer, token: VerifiedToken, now: float) -> str:
-    wanted = "any audience" if issuer.audience is None else f"expected {' or '.join(issuer.audience)}"
+    wanted = "any audience" if issuer.audience is None else f"expected {_either(issuer.audience)}"
     parts = [f"aud {token.claims.get('aud')!r} ({wanted})"]
     parts += [
         f"{name} {_moment(token.claims[name], now)}" for name in ("iat", "nbf", "exp") if name in token.claims
@@ -237,10 +277,16 @@ def _moment(value: object, now: float) -> str:
     return f"{moment} ({away:.0f} s {'ago' if value < now else 'from now'})"
 
 
-def _fits_host(pattern: str, host: str | None) -> bool:
-    if host is None:
-        return False
-    return host.endswith(pattern[1:]) if pattern.startswith("*.") else host == pattern
+def _issuers(policy: Policy) -> str:
+    return f"issuer{'s' if len(policy.issuers) > 1 else ''} {', '.join(policy.issuers)}"
+
+
+def _either(names: Iterable[str]) -> str:
+    return " or ".join(names)
+
+
+def _bytes(count: int) -> str:
+    return f"{count} byte{'' if count == 1 else 's'}"
 
 
 def _how_long(outcome: Allow, policy: Policy) -> str:
@@ -250,7 +296,7 @@ def _how_long(outcome: Allow, policy: Policy) -> str:
 
 
 def _answer_line(answer: Answer) -> str:
-    return f"{answer.status} {answer.body}"
+    return f"{answer.status} {answer.body}".rstrip()
 
 
 def _table(findings: list[Finding]) -> Table:

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from jwtgate.config import load
+from jwtgate.nginx import Nginx
 from jwtgate.plan import Plan
 
 Config = Annotated[Path, typer.Argument(metavar="GATEWAY.YAML", help="The gateway's configuration.")]
@@ -36,6 +37,12 @@ def help_text(command: Callable[..., object]) -> str:
     """A command's docstring, each paragraph on one line: the terminal's width decides where lines end."""
     paragraphs = (inspect.getdoc(command) or "").split("\n\n")
     return "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
+
+
+def nginx_text(nginx: Nginx) -> str:
+    """Which NGINX it is, in a few words."""
+    origin = "--nginx" if nginx.origin == "named" else nginx.origin
+    return f"NGINX {nginx.version_text} from {origin}"
 
 
 def load_plan(path: Path) -> Plan:

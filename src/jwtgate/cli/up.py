@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from jwtgate.cli.options import Config, NginxOption, RunDir, load_plan
+from jwtgate.cli.options import Config, NginxOption, RunDir, load_plan, nginx_text
 from jwtgate.gateway import run_gateway
 from jwtgate.nginx import find_nginx
 
@@ -28,7 +28,7 @@ def up(config: Config, nginx: NginxOption = None, run_dir: RunDir = None) -> Non
         addresses = ", ".join(listener.address for listener in plan.listeners)
         typer.echo(
             f"jwtgate: serving on {addresses} "
-            f"(NGINX {found.version_text} from {found.origin}, {plan.workers} validators, run_dir {site.run_dir})",
+            f"({nginx_text(found)}, {plan.workers} validators, run_dir {site.run_dir})",
             err=True,
         )
 

@@ -106,6 +106,7 @@ def _compile(
     return Plan(
         listeners=_listeners(gateway.listen, files, report),
         run_dir=files.path(gateway.run_dir) if gateway.run_dir is not None else None,
+        state_dir=files.path(gateway.state_dir) if gateway.state_dir is not None else None,
         trusted_proxies=tuple(gateway.trusted_proxies),
         realm=gateway.realm,
         access_log=_access_log(gateway.access_log, files),

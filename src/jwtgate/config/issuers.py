@@ -6,6 +6,7 @@ import base64
 import binascii
 from typing import TYPE_CHECKING
 
+from jwtgate.config.fetching import compile_discovery, compile_fetching, compile_pace, discovered_from
 from jwtgate.errors import KeyRefusedError
 from jwtgate.keys import ALGORITHMS, SYMMETRIC, secret_keyset
 from jwtgate.plan import Issuer, JwksFile, JwksUrl, SharedSecret
@@ -13,13 +14,15 @@ from jwtgate.plan import Issuer, JwksFile, JwksUrl, SharedSecret
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from jwtgate.config.addresses import KeyUrl
     from jwtgate.config.document import Path
     from jwtgate.config.files import Files
     from jwtgate.config.report import Report
     from jwtgate.config.schema import IssuerSection
-    from jwtgate.plan import KeySource
+    from jwtgate.keys.freshness import Pace
+    from jwtgate.plan import Discovery, KeySource
 
-_KEY_SOURCES = ("jwks", "jwks_file", "secret_env")
+_KEY_SOURCES = ("jwks", "discovery", "jwks_file", "secret_env")
 _BASE64 = "base64:"
 
 
@@ -41,11 +44,12 @@ def compile_issuers(
         _check_audience(section, path, report)
         keys = _keys(section, path, environ, files, report)
         if keys is not None:
-            issuers[name] = _issuer(name, section, keys)
+            pace = compile_pace(section.refresh, (*path, "refresh"), report)
+            issuers[name] = _issuer(name, section, keys, pace)
     return issuers
 
 
-def _issuer(name: str, section: IssuerSection, keys: KeySource) -> Issuer:
+def _issuer(name: str, section: IssuerSection, keys: KeySource, pace: Pace) -> Issuer:
     return Issuer(
         name=name,
         issuer=section.issuer,
@@ -57,6 +61,8 @@ def _issuer(name: str, section: IssuerSection, keys: KeySource) -> Issuer:
         types=None if section.types is None else tuple(map(_media_type, section.types)),
         required_claims=tuple(section.required_claims),
         max_lifetime=section.max_lifetime,
+        pace=pace,
+        start=section.start,
     )
 
 
@@ -103,15 +109,19 @@ def _keys(
         report.error((*path, written[1]), f'issuer "{name}" has {listed}', hint, at_key=True)
         return None
     right = _algorithms_fit(section, path, report)
-    if section.insecure_http and (section.jwks is None or not section.jwks.plain_remote):
+    address = section.jwks or discovered_from(section, path, report)
+    if section.insecure_http and (address is None or not address.plain_remote):
         report.warn(
             (*path, "insecure_http"),
             f'issuer "{name}" does not need "insecure_http": its keys do not come over plain HTTP from elsewhere',
             "remove it",
             at_key=True,
         )
-    if section.jwks is not None:
-        return _from_url(section, path, report) if right else None
+    _check_fetch_is_used(section, path, report)
+    if address is not None:
+        return _from_url(section, address, path, files, report) if right else None
+    if section.discovery:
+        return None
     if section.jwks_file is not None:
         file = files.readable((*path, "jwks_file"), section.jwks_file, report)
         return JwksFile(file) if file and right else None
@@ -123,7 +133,7 @@ def _keys(
     report.error(
         path,
         f'issuer "{name}" has no keys',
-        "add jwks: https://…, or jwks_file: …, or for HS* algorithms secret_env: …",
+        "add jwks: https://…, or discovery: true, or jwks_file: …, or for HS* algorithms secret_env: …",
         at_key=True,
     )
     return None
@@ -143,7 +153,7 @@ def _algorithms_fit(section: IssuerSection, path: Path, report: Report) -> bool:
                 kinds = f'"{section.algorithms[0]}" and "{algorithm}"'
                 hint = "a secret signs by HS*, a key pair by the others: make two issuers"
                 report.error(at, f"one issuer cannot have both {kinds}", hint)
-        elif symmetric[index] and not secret and (section.jwks or section.jwks_file):
+        elif symmetric[index] and not secret and (section.jwks or section.discovery or section.jwks_file):
             hint = "HS* needs secret_env; keys of a JWK Set sign by ES256, RS256 and the like"
             report.error(at, f'"{algorithm}" needs a shared secret, and this issuer has a JWK Set', hint)
         elif not symmetric[index] and secret:
@@ -152,13 +162,23 @@ def _algorithms_fit(section: IssuerSection, path: Path, report: Report) -> bool:
     return len(report.problems) == problems
 
 
-def _from_url(section: IssuerSection, path: Path, report: Report) -> JwksUrl | None:
-    if section.jwks is None:
-        return None
-    if section.jwks.plain_remote:
+def _check_fetch_is_used(section: IssuerSection, path: Path, report: Report) -> None:
+    """`fetch` and the like beside keys that are not fetched are a misunderstanding."""
+    if section.jwks is not None or section.discovery:
+        return
+    for setting, written in (("fetch", section.fetch is not None), ("refresh", section.refresh is not None)):
+        if written:
+            message = f'issuer "{path[-1]}" has "{setting}", and its keys are not fetched'
+            report.error((*path, setting), message, "remove it", at_key=True)
+
+
+def _from_url(
+    section: IssuerSection, address: KeyUrl, path: Path, files: Files, report: Report
+) -> JwksUrl | Discovery | None:
+    if address.plain_remote:
         if not section.insecure_http:
             report.error(
-                (*path, "jwks"),
+                (*path, "jwks" if section.jwks is not None else "discovery"),
                 f'issuer "{path[-1]}" would fetch its keys over plain HTTP',
                 "write https://…, or add insecure_http: true if the network between is trusted",
             )
@@ -169,7 +189,10 @@ def _from_url(section: IssuerSection, path: Path, report: Report) -> JwksUrl | N
             "use https where the network is not yours alone",
             at_key=True,
         )
-    return JwksUrl(section.jwks.url)
+    fetching = compile_fetching(section.fetch, (*path, "fetch"), files, report)
+    if section.jwks is not None:
+        return JwksUrl(address.url, fetching)
+    return compile_discovery(section, address, fetching)
 
 
 def _secret(variable: str, path: Path, environ: Mapping[str, str], report: Report) -> bytes | None:

@@ -22,7 +22,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from jwtgate.config import addresses, headers, paths, values
+from jwtgate.config import addresses, fetching, headers, paths, values
 from jwtgate.config.problems import Fault, nearest
 from jwtgate.keys import ALGORITHMS
 from jwtgate.reasons import Reason
@@ -131,6 +131,12 @@ Timeout = Annotated[
     _between(1, 86400, "write a duration like 60s", " seconds"),
     WithJsonSchema(_DURATION_JSON),
 ]
+FetchTimeout = Annotated[
+    int,
+    _parse_duration,
+    _between(1, 60, "keys are fetched in the background; 10s is the default", " seconds"),
+    WithJsonSchema(_DURATION_JSON),
+]
 Staleness = Annotated[
     int,
     _parse_duration,
@@ -198,8 +204,61 @@ def _listeners(value: Any) -> Any:
     ]
 
 
+class FetchSection(Section):
+    """How an issuer's keys are fetched. The environment's proxies are not used."""
+
+    connect_timeout: FetchTimeout = Field(default=3, description="Time to connect.", examples=["3s"])
+    timeout: FetchTimeout = Field(default=10, description="Time for a whole fetch.", examples=["10s"])
+    max_bytes: Annotated[
+        int,
+        _parse_size,
+        _between(1024, 16 * 1024**2, "1m is the default", " bytes"),
+        WithJsonSchema(_SIZE_JSON),
+    ] = Field(default=1024**2, description="The largest document.", examples=["1m"])
+    max_keys: Annotated[StrictInt, _between(1, 1000, "100 is the default")] = Field(
+        default=100, description="More keys than this are refused.", examples=[100]
+    )
+    ca_file: FilePath | None = Field(
+        default=None,
+        description="PEM file with the authorities that are trusted instead of the system's.",
+        examples=["tls/ca.pem"],
+    )
+    client_certificate: FilePath | None = Field(
+        default=None, description="PEM file with our certificate and its chain.", examples=["tls/client.crt"]
+    )
+    client_key: FilePath | None = Field(
+        default=None, description="PEM file with its private key.", examples=["tls/client.key"]
+    )
+    proxy: Annotated[str, AfterValidator(checked(fetching.proxy)), WithJsonSchema({"type": "string"})] | None = (
+        Field(default=None, description="URL of an HTTP proxy.", examples=["http://proxy.example.com:3128"])
+    )
+    headers: dict[
+        Annotated[str, AfterValidator(checked(fetching.header_name))],
+        Annotated[str, AfterValidator(checked(fetching.header_value))],
+    ] = Field(default={}, description="Headers of each request.", examples=[{"X-Api-Key": "…"}])
+
+
+class RefreshSection(Section):
+    """How often an issuer's keys are fetched. Its own Cache-Control is obeyed between least and most."""
+
+    least: Timeout = Field(default=60, description="The shortest lifetime of a key set.", examples=["60s"])
+    most: Timeout = Field(default=3600, description="The longest lifetime of a key set.", examples=["1h"])
+    default: Timeout = Field(default=300, description="The lifetime when the issuer says none.", examples=["5m"])
+    min_refetch: Timeout = Field(
+        default=10, description="The time between two fetches for unknown key ids.", examples=["10s"]
+    )
+    max_stale: Lifetime = Field(
+        default=86400,
+        description="How long the last good set is used when the issuer cannot be reached.",
+        examples=["24h"],
+    )
+
+
 class IssuerSection(Section):
-    """An issuer whose tokens are trusted. One of jwks, jwks_file and secret_env says where its keys are."""
+    """An issuer whose tokens are trusted.
+
+    One of jwks, discovery, jwks_file and secret_env says where its keys are.
+    """
 
     issuer: Text = Field(
         description="The `iss` claim that its tokens carry; compared whole.",
@@ -216,6 +275,25 @@ class IssuerSection(Section):
         default=None,
         description="URL of the issuer's JWK Set.",
         examples=["https://issuer.example.com/.well-known/jwks.json"],
+    )
+    discovery: (
+        Annotated[
+            InstanceOf[addresses.KeyUrl] | bool,
+            BeforeValidator(checked(fetching.discovery)),
+            WithJsonSchema({"anyOf": [{"const": True}, {"type": "string", "pattern": "^https?://"}]}),
+        ]
+        | None
+    ) = Field(
+        default=None,
+        description="true: the keys are where the issuer's metadata says; or the URL of that metadata.",
+        examples=[True],
+    )
+    fetch: FetchSection | None = Field(default=None, description="How its keys are fetched.")
+    refresh: RefreshSection | None = Field(default=None, description="How often its keys are fetched.")
+    start: Literal["require", "degrade", "lazy"] = Field(
+        default="degrade",
+        description="require: not ready without its keys; degrade: 503 without; lazy: wait for the first token.",
+        examples=["degrade"],
     )
     jwks_file: FilePath | None = Field(
         default=None, description="File with a JWK Set, relative to this file.", examples=["keys.json"]
@@ -470,6 +548,12 @@ class Gateway(Section):
         default=None,
         description="Directory for sockets and the cache. Default: chosen at start.",
         examples=["run"],
+    )
+    state_dir: FilePath | None = Field(
+        default=None,
+        description="Directory in which issuers' keys are kept over restarts, so that a start does not need the "
+        "issuers. Default: they are not kept.",
+        examples=["/var/lib/jwtgate"],
     )
     trusted_proxies: Annotated[
         list[Annotated[str, AfterValidator(checked(addresses.network))]],

@@ -37,6 +37,8 @@ _KINDS = (
     _Kind(("listen", "*"), "listener", schema.ListenerSection),
     _Kind(("listen", "*", "tls"), "tls", schema.TlsSection),
     _Kind(("issuers", "*"), "issuer", schema.IssuerSection),
+    _Kind(("issuers", "*", "fetch"), "fetch", schema.FetchSection),
+    _Kind(("issuers", "*", "refresh"), "refresh", schema.RefreshSection),
     _Kind(("policies", "*"), "policy", schema.PolicySection),
     _Kind(("upstreams", "*"), "upstream", schema.UpstreamSection),
     _Kind(("routes", "*"), "route", schema.RouteSection),

@@ -2,7 +2,6 @@
 
 KeyStore         the key sets of all issuers, kept fresh: what the validator holds
 fetch_once       one issuer's keys, now: what a command needs
-metadata_urls    where an issuer's metadata can be
 Clocks           the time, for tests
 IssuerView       where an issuer's keys stand, for `jwtgate keys`
 """
@@ -10,8 +9,7 @@ IssuerView       where an issuer's keys stand, for `jwtgate keys`
 from __future__ import annotations
 
 from jwtgate.jwks.clock import Clocks
-from jwtgate.jwks.discovery import metadata_urls
 from jwtgate.jwks.store import KeyStore, fetch_once
 from jwtgate.jwks.view import IssuerView, KeyView
 
-__all__ = ["Clocks", "IssuerView", "KeyStore", "KeyView", "fetch_once", "metadata_urls"]
+__all__ = ["Clocks", "IssuerView", "KeyStore", "KeyView", "fetch_once"]

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MAX_REDIRECTS = 3
+# For plain HTTP. It trusts nobody, so that a mistake here would deny and not admit.
+_NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 _MAX_VALIDATOR = 1024  # bytes of an ETag or a date that are worth sending back
 
 
@@ -67,7 +69,8 @@ class Fetcher:
     """Connections to issuers. Issuers that are reached the same way share a pool and its TLS context."""
 
     def __init__(self) -> None:
-        self._ways: dict[tuple[Path | str | None, ...], httpx2.AsyncHTTPTransport] = {}
+        self._ways: dict[tuple[Path | str | bool | None, ...], httpx2.AsyncHTTPTransport] = {}
+        self._making = asyncio.Lock()
 
     async def get(self, url: str, seen: Seen, fetching: Fetching) -> Got | Same:
         """Fetch `url` unless it still is the version `seen`.
@@ -92,20 +95,25 @@ class Fetcher:
         for way in ways.values():
             await way.aclose()
 
-    def _way(self, fetching: Fetching) -> httpx2.AsyncHTTPTransport:
-        key = (fetching.ca_file, fetching.client_certificate, fetching.client_key, fetching.proxy)
-        if key not in self._ways:
-            self._ways[key] = httpx2.AsyncHTTPTransport(
-                verify=_tls(fetching),
-                trust_env=False,
-                proxy=fetching.proxy,
-                limits=httpx2.Limits(max_connections=100, max_keepalive_connections=20, keepalive_expiry=30),
-            )
-        return self._ways[key]
+    async def _way(self, url: httpx2.URL, fetching: Fetching) -> httpx2.AsyncHTTPTransport:
+        tls = url.scheme == "https" or (fetching.proxy or "").startswith("https:")
+        key = (tls, fetching.ca_file, fetching.client_certificate, fetching.client_key, fetching.proxy)
+        async with self._making:
+            if key not in self._ways:
+                # To read the system's authorities takes a tenth of a second, in which requests would stand still.
+                context = await asyncio.to_thread(_tls, fetching) if tls else _NO_TLS
+                self._ways[key] = httpx2.AsyncHTTPTransport(
+                    verify=context,
+                    trust_env=False,
+                    proxy=None if fetching.proxy is None else _proxy(fetching.proxy, context),
+                    limits=httpx2.Limits(max_connections=100, max_keepalive_connections=20, keepalive_expiry=30),
+                )
+            return self._ways[key]
 
     async def _follow(self, url: httpx2.URL, seen: Seen, fetching: Fetching) -> Got | Same:
         for _ in range(_MAX_REDIRECTS + 1):
-            response = await self._way(fetching).handle_async_request(_request(url, seen, fetching))
+            way = await self._way(url, fetching)
+            response = await way.handle_async_request(_request(url, seen, fetching))
             try:
                 if response.status_code not in _REDIRECTS:
                     return await _read(url, response, seen, fetching)
@@ -113,6 +121,10 @@ class Fetcher:
             finally:
                 await response.aclose()
         raise KeyFetchError(f"{url}: redirected more than {_MAX_REDIRECTS} times")
+
+
+def _proxy(url: str, tls: ssl.SSLContext) -> httpx2.Proxy:
+    return httpx2.Proxy(url, ssl_context=tls if url.startswith("https:") else None)
 
 
 def _url(text: str) -> httpx2.URL:

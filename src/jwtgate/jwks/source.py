@@ -11,9 +11,9 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol, assert_never
 
 from jwtgate.errors import KeyFetchError, KeyRefusedError
-from jwtgate.jwks.discovery import read_metadata
 from jwtgate.jwks.fetch import Fetcher, Got, RefusedByIssuerError, Same, Seen
 from jwtgate.keys import read_jwks, secret_keyset
+from jwtgate.keys.metadata import read_metadata
 from jwtgate.plan import Discovery, InlineJwks, JwksFile, JwksUrl, SharedSecret
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ class DiscoverySource:
                 faults.append(str(error))
                 continue
             if isinstance(answer, Got):
-                return read_metadata(answer.body, self.keys, url)
+                return read_metadata(answer.body, self.keys.issuer, url)
         raise KeyFetchError("; ".join(faults))
 
 

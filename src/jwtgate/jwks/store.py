@@ -346,9 +346,10 @@ class KeyStore:
                 if not usable(keyset, held.issuer):
                     self._failed(held, f"{held.source.place}: no usable key in the set{listed(keyset.notes)}")
                     return Emptied(self._jitter())
+                confirmed = Confirmed(lifetime, self._jitter())
                 held.seen, held.body = seen, body.decode()
                 self._use(held, keyset, "issuer")
-                return Confirmed(lifetime, self._jitter())
+                return confirmed
         assert_never(answer)
 
     def _failed(self, held: _Held, text: str) -> None:

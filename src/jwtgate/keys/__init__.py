@@ -8,6 +8,7 @@ jwk.py          one JWK → Key
 keyset.py       a JWK Set → KeySet, and which key a token means
 signing.py      private keys
 freshness.py    when an issuer's keys are fetched, kept and given up
+metadata.py     where they are, from the issuer's metadata
 """
 
 from __future__ import annotations

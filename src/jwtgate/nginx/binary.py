@@ -59,8 +59,10 @@ def inspect(path: Path, origin: Origin) -> Nginx:
     """Ask a binary for its version (`nginx -V`). Raises NginxError when it will not do."""
     try:
         answer = subprocess.run([path, "-V"], capture_output=True, text=True, timeout=10, check=True)  # noqa: S603 - the operator named it, or PATH did
-    except (OSError, subprocess.SubprocessError) as error:
-        raise NginxError(f"{path} does not run: {error}") from error
+    except OSError as error:
+        raise NginxError(f"{path} does not run: {error.strerror}") from error
+    except subprocess.SubprocessError as error:
+        raise NginxError(f"{path} -V does not do what NGINX does: it fails, or does not end") from error
     found = re.search(r"nginx version: [^/\s]+/(\d+)\.(\d+)\.(\d+)", answer.stderr)
     if found is None:
         raise NginxError(f"{path} does not say its version when asked with -V: is it NGINX?")

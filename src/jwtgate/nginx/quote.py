@@ -41,17 +41,18 @@ def quote(value: str) -> Quoted:
 
 def quote_text(text: str) -> Quoted:
     """Like `quote`, for arguments that NGINX interpolates (`return`, `add_header`): a dollar stays a dollar."""
-    return Quoted(_quote(text.replace("$", "\0")).replace("\0", DOLLAR))
+    return _quote(text)
 
 
 def _quote(value: str) -> Quoted:
-    if _CONTROL.search(value.replace("\0", "")):
+    if _CONTROL.search(value):
         raise UnquotableError(f"{value!r} has a control character, which NGINX's configuration cannot carry")
     if _BARE.match(value):
         quoted = value
     else:
         mark = "'" if '"' in value and "'" not in value else '"'  # whichever needs fewer backslashes
-        quoted = mark + value.translate(_ESCAPES).replace(mark, "\\" + mark) + mark
+        escaped = value.translate(_ESCAPES).replace(mark, "\\" + mark)
+        quoted = mark + escaped.replace("$", DOLLAR) + mark
     if len(quoted.encode()) > MAX_TOKEN_BYTES:
         raise UnquotableError(
             f"the text that begins {value[:40]!r} is longer than {MAX_TOKEN_BYTES} bytes, more than NGINX reads"

@@ -29,7 +29,7 @@ KIB = 1024
 DECISION_HEADERS_BYTES = 6 * KIB
 
 # Seconds that NGINX waits for a decision: a validator may wait this long, less a margin, for an issuer's keys.
-VALIDATOR_TIMEOUT = 5
+VALIDATOR_TIMEOUT = 3
 
 # Request headers that say who the client is or what it asked for. Services believe them, so no client sets them.
 CLEARED_HEADERS = (

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
-import http.client
 import os
 import re
-import socket
 import subprocess
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from jwtgate.errors import NginxError
+from jwtgate.unix_http import ask
 
 if TYPE_CHECKING:
     from jwtgate.nginx.binary import Nginx
@@ -55,26 +53,10 @@ def execute(nginx: Nginx, configuration: Path) -> NoReturn:
 
 def running_generation(site: Site) -> str | None:
     """The generation of the configuration that the running NGINX answers by; None when none answers."""
-    connection = _UnixConnection(site.control_socket)
-    with contextlib.closing(connection), contextlib.suppress(OSError, http.client.HTTPException):
-        connection.request("GET", "/generation")
-        return connection.getresponse().read().decode()
-    return None
+    answer = ask(site.control_socket, "/generation")
+    return answer[1] if answer else None
 
 
 def _command(nginx: Nginx, configuration: Path) -> list[str]:
     # `-e`: before it has read `error_log`, NGINX writes to a file chosen when it was built, which may not be ours.
     return [str(nginx.path), "-p", str(configuration.parent), "-e", "stderr", "-c", str(configuration)]
-
-
-class _UnixConnection(http.client.HTTPConnection):
-    """HTTP over a unix socket."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__("localhost", timeout=1)
-        self._path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(str(self._path))

@@ -1,9 +1,9 @@
 """A bounded memory of tokens whose signatures were found good. It saves the signature check and nothing else.
 
-Rules: an entry is found only by the whole token and the very key set it was verified with, both as a SHA-256.
-Neither the token nor its signature is kept. Time, claims and policy are evaluated again on every hit. Claims
-are kept as bytes and read anew for each request, so that no two requests share a value, and the size is
-exact.
+Rules: an entry is found by the SHA-256 of the whole token, and holds only while the issuer whose key verified it
+has the very key set that it had then. Neither the token nor its signature is kept. Time, claims and policy are
+evaluated again on every hit. Claims are kept as bytes and read anew for each request, so that no two requests
+share a value, and the size is exact.
 """
 
 from __future__ import annotations
@@ -16,25 +16,29 @@ import msgspec
 from jwtgate.tokens.verify import VerifiedToken
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from jwtgate.keys.jwk import Key
     from jwtgate.keys.keyset import KeySet
     from jwtgate.tokens.parse import Header
 
 # What an entry takes beside its payload, in CPython 3.11 to 3.14: digest, tuple, bytes object, and its share
 # of a dictionary that has just grown.
-ENTRY_OVERHEAD: Final = 512
+ENTRY_OVERHEAD: Final = 640
 
 _read_claims: Final = msgspec.json.Decoder(dict[str, object]).decode
 
 
 class _Entry(NamedTuple):
+    issuer: str
+    generation: bytes
     header: Header
     payload: bytes
     key: Key
 
 
 class VerifiedTokens:
-    """`token, key set -> VerifiedToken`, holding `max_bytes` at most.
+    """`token_digest(token) -> (issuer's name, VerifiedToken)`, holding `max_bytes` at most.
 
     Two generations: new and used entries are in the young one. When it has half of the bytes, it becomes the
     old one, and the old one is forgotten. So what is used stays, and nothing is sorted.
@@ -53,20 +57,25 @@ class VerifiedTokens:
         """How many tokens are remembered."""
         return len(self._young) + len(self._old)
 
-    def get(self, token: str, keys: KeySet) -> VerifiedToken | None:
-        """What was `put` for this token and this key set, its claims read anew; None: nothing."""
-        digest = _digest(token, keys)
+    def get(self, digest: bytes, keysets: Mapping[str, KeySet]) -> tuple[str, VerifiedToken] | None:
+        """What was `put` for this token, its claims read anew; None: nothing, or the issuer's keys have changed.
+
+        `keysets` are the present ones, by issuer name.
+        """
         entry = self._young.get(digest)
         if entry is None:
             entry = self._old.pop(digest, None)
             if entry is None:
                 return None
             self._remember(digest, entry)
-        return VerifiedToken(entry.header, entry.payload, _read_claims(entry.payload), entry.key)
+        keys = keysets.get(entry.issuer)
+        if keys is None or keys.digest != entry.generation:
+            return None
+        return entry.issuer, VerifiedToken(entry.header, entry.payload, _read_claims(entry.payload), entry.key)
 
-    def put(self, token: str, keys: KeySet, verified: VerifiedToken) -> None:
-        """Remembers that `token` was verified as `verified`, by a key of `keys`."""
-        self._remember(_digest(token, keys), _Entry(verified.header, verified.payload, verified.key))
+    def put(self, digest: bytes, issuer: str, keys: KeySet, verified: VerifiedToken) -> None:
+        """Remembers that the token with this digest was verified, by a key of `keys`, which are `issuer`'s."""
+        self._remember(digest, _Entry(issuer, keys.digest, verified.header, verified.payload, verified.key))
 
     def clear(self) -> None:
         """Forgets everything."""
@@ -75,8 +84,11 @@ class VerifiedTokens:
         self._young_bytes = 0
 
     def _remember(self, digest: bytes, entry: _Entry) -> None:
-        if digest in self._young:
-            return
+        known = self._young.get(digest)
+        if known is not None:
+            if known.generation == entry.generation:
+                return
+            self._young_bytes -= _size(known)
         size = _size(entry)
         if size > self._half:
             return
@@ -94,6 +106,7 @@ def _size(entry: _Entry) -> int:
     return len(entry.payload) + len(header.kid or "") + 2 * len(header.typ or "") + ENTRY_OVERHEAD
 
 
-def _digest(token: str, keys: KeySet) -> bytes:
-    # The key set's digest has a fixed length, so the two cannot run into each other.
-    return hashlib.sha256(keys.digest + token.encode()).digest()
+def token_digest(token: str) -> bytes:
+    """The name of a token in the memory: SHA-256 of the whole of it."""
+    # Not every string from outside is UTF-8; `parse` will refuse it.
+    return hashlib.sha256(token.encode(errors="surrogatepass")).digest()

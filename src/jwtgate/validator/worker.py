@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 
 MAX_SOCKET_PATH = 107  # bytes: sun_path of sockaddr_un (unix(7)), less its ending NUL
 
+# The supervisor asks here whether a worker can do its work. No policy's id is a single word.
+READY_PATH = "/ready"
+
 # Bytes of verified tokens that a worker remembers.
 VERIFIED_TOKENS_BYTES = 64 * 1024 * 1024
 
@@ -45,16 +48,17 @@ class WorkerSettings:
     cache_dir: Path
     cache_empty: int  # bytes in use on the cache's file system when the cache was empty
     owner: tuple[int, int] | None
+    keys_dir: Path  # what the workers know of issuers' keys, shared
 
 
 def run_worker(plan: Plan, settings: WorkerSettings) -> None:
     """Answer NGINX until told to stop. Call it in the main thread of a process."""
-    store = KeyStore(plan.issuers.values())
+    store = KeyStore(plan.issuers.values(), directory=settings.keys_dir)
     room = CacheRoom(settings.cache_dir, empty=settings.cache_empty, share=plan.cache.max_size)
     authenticate = Authenticator(plan, VerifiedTokens(VERIFIED_TOKENS_BYTES))
     validator = Validator(authenticate, store, room=room)
     with listen(settings.socket, settings.owner) as listener:
-        serve_socket(_Application(validator, store.run, room.watch), listener, date_header=False)
+        serve_socket(_Application(validator, store, room), listener, date_header=False)
 
 
 def listen(path: Path, owner: tuple[int, int] | None) -> socket.socket:
@@ -77,21 +81,30 @@ def listen(path: Path, owner: tuple[int, int] | None) -> socket.socket:
 
 
 class _Application:
-    """The validator, and what runs beside it for as long as the server does (ASGI's lifespan)."""
+    """The validator, what runs beside it for as long as the server does, and whether it is ready."""
 
-    def __init__(self, validator: Validator, *background: Any) -> None:
+    def __init__(self, validator: Validator, store: KeyStore, room: CacheRoom) -> None:
         self._validator = validator
-        self._background = background
+        self._store = store
+        self._room = room
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
-            await self._validator(scope, receive, send)
-        else:
+        if scope["type"] == "lifespan":
             await self._lifespan(receive, send)
+        elif scope["path"] == READY_PATH:
+            await self._ready(send)
+        else:
+            await self._validator(scope, receive, send)
+
+    async def _ready(self, send: Send) -> None:
+        """200, or 503 and the issuers that are required and have no keys yet."""
+        missing = ", ".join(self._store.missing)
+        await send({"type": "http.response.start", "status": 503 if missing else 200, "headers": []})
+        await send({"type": "http.response.body", "body": missing.encode()})
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         await receive()
-        tasks = [asyncio.create_task(_never_ending(start())) for start in self._background]
+        tasks = [asyncio.create_task(_never_ending(start())) for start in (self._store.run, self._room.watch)]
         await send({"type": "lifespan.startup.complete"})
         await receive()
         for task in tasks:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 from dataclasses import dataclass, field
@@ -53,8 +54,9 @@ def fake_issuer() -> Iterator[FakeIssuer]:
             for name, value in answer.headers.items():
                 self.send_header(name, value)
             self.send_header("Content-Length", str(len(answer.body)))
-            self.end_headers()
-            self.wfile.write(answer.body)
+            with contextlib.suppress(ConnectionError):  # who has read enough hangs up
+                self.end_headers()
+                self.wfile.write(answer.body)
 
         def log_message(self, *_: object) -> None:
             pass

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from jwtgate.errors import KeyFetchError
-from jwtgate.jwks import Clocks, KeyStore, fetch_once, metadata_urls
-from jwtgate.jwks.discovery import read_metadata
+from jwtgate.jwks import Clocks, KeyStore, fetch_once
+from jwtgate.keys.metadata import metadata_urls
 from jwtgate.plan import Discovery
 
 if TYPE_CHECKING:
@@ -18,64 +18,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     from jwtgate.plan import Issuer
-
-
-@pytest.mark.parametrize(
-    ("issuer", "urls"),
-    [
-        (
-            "https://idp.example",
-            (
-                "https://idp.example/.well-known/openid-configuration",
-                "https://idp.example/.well-known/oauth-authorization-server",
-            ),
-        ),
-        (
-            "https://idp.example/",
-            (
-                "https://idp.example/.well-known/openid-configuration",
-                "https://idp.example/.well-known/oauth-authorization-server",
-            ),
-        ),
-        (
-            "https://idp.example:8443/realms/a",
-            (
-                "https://idp.example:8443/realms/a/.well-known/openid-configuration",
-                "https://idp.example:8443/.well-known/oauth-authorization-server/realms/a",
-            ),
-        ),
-    ],
-)
-def test_the_metadata_is_where_the_standards_say(issuer: str, urls: tuple[str, ...]) -> None:
-    assert metadata_urls(issuer) == urls
-
-
-ISSUER = "https://idp.example"
-PLACE = "https://idp.example/.well-known/openid-configuration"
-
-
-@pytest.mark.parametrize(
-    ("document", "text"),
-    [
-        (b"<html>", "expected one JSON object"),
-        (b'{"jwks_uri": "https://idp.example/jwk"}', "metadata of None"),
-        (b'{"issuer": "https://idp.example/", "jwks_uri": "https://idp.example/jwk"}', "exactly as its"),
-        (b'{"issuer": "https://evil.example", "jwks_uri": "https://idp.example/jwk"}', "https://evil.example"),
-        (b'{"issuer": ["https://idp.example"], "jwks_uri": "https://idp.example/jwk"}', "exactly as its"),
-        (b'{"issuer": "https://idp.example"}', "has no jwks_uri"),
-        (b'{"issuer": "https://idp.example", "jwks_uri": 1}', "has no jwks_uri"),
-        (b'{"issuer": "https://idp.example", "jwks_uri": "http://idp.example/jwk"}', "not an https URL"),
-        (b'{"issuer": "https://idp.example", "jwks_uri": "file:///jwk"}', "not an https URL"),
-    ],
-)
-def test_metadata_of_another_issuer_or_without_keys_is_refused(document: bytes, text: str) -> None:
-    with pytest.raises(KeyFetchError, match=text):
-        read_metadata(document, Discovery(ISSUER, (PLACE,)), PLACE)
-
-
-def test_the_keys_may_be_on_another_host_if_the_metadata_says_so() -> None:
-    document = b'{"issuer": "https://idp.example", "jwks_uri": "https://keys.example/jwk"}'
-    assert read_metadata(document, Discovery(ISSUER, (PLACE,)), PLACE) == "https://keys.example/jwk"
 
 
 @pytest.fixture
@@ -108,10 +50,13 @@ def test_metadata_is_asked_for_once_an_hour_and_again_when_the_keys_have_moved(
     base = fake_issuer.url.removesuffix("/jwk")
     answer = type(fake_issuer.answer)
     metadata = answer(json.dumps({"issuer": base, "jwks_uri": f"{base}/keys"}).encode())
-    fake_issuer.paths = {"/.well-known/openid-configuration": metadata, "/keys": answer(jwks("a"))}
+    fake_issuer.paths = {
+        "/.well-known/openid-configuration": metadata,
+        "/keys": answer(jwks("a"), headers={"ETag": '"v1"'}),
+    }
     now = [1000.0]
 
-    async def scene() -> list[str]:
+    async def scene() -> list[tuple[str, str | None]]:
         store = KeyStore([discovered], clocks=Clocks(lambda: now[0]))
         await store.refresh("idp")
         await store.refresh("idp")
@@ -122,15 +67,17 @@ def test_metadata_is_asked_for_once_an_hour_and_again_when_the_keys_have_moved(
         now[0] += 3600
         await store.refresh("idp")
         await store.aclose()
-        return [request[":path"].rpartition("/")[2] for request in fake_issuer.requests]
+        return [
+            (request[":path"].rpartition("/")[2], request.get("if-none-match")) for request in fake_issuer.requests
+        ]
 
     assert asyncio.run(scene()) == [
-        "openid-configuration",
-        "keys",
-        "keys",
-        "keys",  # gone
-        "openid-configuration",
-        "moved",
-        "openid-configuration",
-        "moved",
+        ("openid-configuration", None),
+        ("keys", None),
+        ("keys", '"v1"'),
+        ("keys", '"v1"'),  # gone
+        ("openid-configuration", None),
+        ("moved", None),  # what is held came from elsewhere
+        ("openid-configuration", None),
+        ("moved", '"v1"'),
     ]

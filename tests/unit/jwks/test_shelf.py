@@ -103,6 +103,7 @@ def test_a_start_with_the_issuer_down_serves_the_last_good_set_at_once(
         store = KeyStore([url_issuer], directory=shelf, clocks=time.clocks, patience=0.0)
         await store.need("idp", "a")
         assert kids(store) == ["a"]
+        await store.settle()
         assert len(fake_issuer.requests) == 1
         await store.aclose()
 

@@ -249,6 +249,95 @@ def test_an_unchanged_set_costs_a_304_and_stays_the_same_object(
     assert fake_issuer.requests[1]["if-none-match"] == '"v1"'
 
 
+def test_unchanged_is_no_answer_once_the_set_was_given_up(fake_issuer: Any, url_issuer: Issuer, jwks: Any) -> None:
+    fake_issuer.answer.body = jwks("a")
+    fake_issuer.answer.headers = {"ETag": '"v1"'}
+    clock, go_on = Clock(), threading.Event()
+
+    async def scene() -> None:
+        store = KeyStore([url_issuer], clocks=Clocks(clock), patience=0.05)
+        store.beat()
+        await store.settle()
+        fake_issuer.answer.status = 304
+        fake_issuer.answer.before = go_on.wait
+        await store.refresh("idp")
+        clock.passes(86_400)
+        store.beat()
+        go_on.set()
+        await store.settle()
+        assert kids(store) is None
+        fake_issuer.answer.status = 200
+        clock.passes(2)
+        store.beat()
+        await store.settle()
+        assert kids(store) == ["a"]
+        await store.aclose()
+
+    play(scene())
+    assert [request.get("if-none-match") for request in fake_issuer.requests] == [None, '"v1"', None]
+
+
+def test_a_mistake_of_ours_is_logged_and_the_fetch_is_tried_again(
+    fake_issuer: Any, url_issuer: Issuer, jwks: Any
+) -> None:
+    fake_issuer.answer.body = jwks("a")
+    clock = Clock()
+    dice = iter([None, 0.5, 0.5])
+
+    def jitter() -> float:
+        rolled = next(dice)
+        if rolled is None:
+            raise ZeroDivisionError
+        return rolled
+
+    async def scene() -> None:
+        store = KeyStore([url_issuer], clocks=Clocks(clock), jitter=jitter)
+        for _ in range(2):
+            store.beat()
+            await store.settle()
+            clock.passes(2)
+        assert kids(store) == ["a"]
+        await store.aclose()
+
+    with capture_logs() as logs:
+        play(scene())
+    assert ("keys_fetch_bug", "error") in [(log["event"], log["log_level"]) for log in logs]
+    assert len(fake_issuer.requests) == 2
+
+
+def test_a_hostile_kid_cannot_write_a_line_of_its_own_into_the_log(
+    fake_issuer: Any, url_issuer: Issuer, jwks: Any
+) -> None:
+    fake_issuer.answer.body = jwks("a", "b\\n\u001b[2J").replace(b'"alg": "ES256"', b'"alg": "ES\\u001b[2J\\n"', 1)
+
+    async def scene() -> None:
+        store = KeyStore([url_issuer])
+        await store.refresh("idp")
+        await store.aclose()
+
+    with capture_logs() as logs:
+        play(scene())
+    assert logs
+    assert all(str(value).isprintable() for log in logs for value in log.values())
+
+
+def test_an_equal_set_that_is_sent_again_stays_the_same_object(
+    fake_issuer: Any, url_issuer: Issuer, jwks: Any
+) -> None:
+    fake_issuer.answer.body = jwks("a")
+
+    async def scene() -> None:
+        store = KeyStore([url_issuer])
+        await store.refresh("idp")
+        before = store.keysets["idp"]
+        await store.refresh("idp")
+        assert store.keysets["idp"] is before
+        await store.aclose()
+
+    play(scene())
+    assert len(fake_issuer.requests) == 2
+
+
 def test_the_issuers_lifetime_decides_when_it_is_asked_again(
     fake_issuer: Any, url_issuer: Issuer, jwks: Any
 ) -> None:

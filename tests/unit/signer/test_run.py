@@ -11,7 +11,6 @@ import time
 from typing import TYPE_CHECKING
 
 import httpx2
-import pytest
 
 from jwtgate.serve import bind
 
@@ -27,17 +26,16 @@ PROGRAM = """
     from jwtgate.plan import SignerSettings
     from jwtgate.signer import run
 
-    listen, key_dir, *options = sys.argv[1:]
+    listen, key_dir = sys.argv[1:]
     run(
-        SignerSettings("https://signer.example", ("services",), "ES256", listen, Path(key_dir), 86400, 300),
-        unsafe_example_token="unsafe" in options,
+        SignerSettings("https://signer.example", ("services",), "ES256", listen, Path(key_dir), 86400, 300)
     )
 """
 
 
-def start(listen: str, key_dir: Path, *options: str) -> subprocess.Popen[str]:
+def start(listen: str, key_dir: Path) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-c", textwrap.dedent(PROGRAM), listen, str(key_dir), *options],
+        [sys.executable, "-c", textwrap.dedent(PROGRAM), listen, str(key_dir)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -50,10 +48,10 @@ def free_address() -> str:
 
 
 @contextlib.contextmanager
-def running(key_dir: Path, *options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+def running(key_dir: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """A signer that answers, and its URL."""
     listen = free_address()
-    process = start(listen, key_dir, *options)
+    process = start(listen, key_dir)
     try:
         until = time.monotonic() + PATIENCE
         while time.monotonic() < until and process.poll() is None:
@@ -83,24 +81,20 @@ def test_the_key_set_is_the_same_after_a_restart(tmp_path: Path) -> None:
     assert seen[0].headers["etag"] == seen[1].headers["etag"]
 
 
-@pytest.mark.parametrize(("options", "status"), [((), 404), (("unsafe",), 200)])
-def test_the_example_token_is_there_when_asked_for(tmp_path: Path, options: tuple[str, ...], status: int) -> None:
-    with running(tmp_path / "keys", *options) as (_, url):
-        assert get(f"{url}/example-token").status_code == status
+def test_a_signer_gives_no_token_for_the_asking(tmp_path: Path) -> None:
+    with running(tmp_path / "keys") as (_, url):
+        assert get(f"{url}/example-token").status_code == 404
 
 
-def test_a_signer_that_gives_tokens_to_anyone_says_so_and_requests_are_not_logged(tmp_path: Path) -> None:
-    with running(tmp_path / "keys", "unsafe") as (process, url):
-        token = get(f"{url}/example-token").json()["token"]
+def test_requests_are_not_logged(tmp_path: Path) -> None:
+    with running(tmp_path / "keys") as (process, url):
         get(f"{url}/nowhere")
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0
     assert err == ""
-    assert len(out.splitlines()) == 2
+    assert len(out.splitlines()) == 1
     assert "signing key made" in out
-    assert "unsafe_example_token: whoever reaches /example-token gets a valid token" in out
-    assert token not in out
 
 
 def test_a_taken_port_is_a_clear_error(tmp_path: Path) -> None:

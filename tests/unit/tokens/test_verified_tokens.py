@@ -8,7 +8,7 @@ import tracemalloc
 import pytest
 
 from jwtgate.keys import KeySet, SigningKey, generate_signing_key, read_jwks
-from jwtgate.tokens import UnverifiedToken, VerifiedToken, VerifiedTokens, mint, parse, verify
+from jwtgate.tokens import UnverifiedToken, VerifiedToken, VerifiedTokens, mint, parse, token_digest, verify
 from jwtgate.tokens.verified_tokens import ENTRY_OVERHEAD
 
 SIGNER = generate_signing_key("Ed25519")
@@ -31,12 +31,21 @@ def signed(number: int, filler: str = "") -> tuple[str, VerifiedToken]:
     return token, verified
 
 
+def got(memory: VerifiedTokens, token: str, keys: KeySet = KEYS) -> VerifiedToken | None:
+    found = memory.get(token_digest(token), {"i": keys})
+    if found is None:
+        return None
+    issuer, verified = found
+    assert issuer == "i"
+    return verified
+
+
 def test_what_was_put_is_got_with_claims_of_its_own() -> None:
     memory = VerifiedTokens(100_000)
     token, verified = signed(1)
-    assert memory.get(token, KEYS) is None
-    memory.put(token, KEYS, verified)
-    first, second = memory.get(token, KEYS), memory.get(token, KEYS)
+    assert got(memory, token) is None
+    memory.put(token_digest(token), "i", KEYS, verified)
+    first, second = got(memory, token), got(memory, token)
     assert first is not None
     assert second is not None
     assert first.claims == second.claims == verified.claims
@@ -47,7 +56,7 @@ def test_what_was_put_is_got_with_claims_of_its_own() -> None:
 def test_any_change_of_the_token_misses() -> None:
     memory = VerifiedTokens(100_000)
     token, verified = signed(1)
-    memory.put(token, KEYS, verified)
+    memory.put(token_digest(token), "i", KEYS, verified)
     head, body, tail = token.split(".")
     other_head, other_body, other_tail = signed(2)[0].split(".")
     changed = [
@@ -59,22 +68,38 @@ def test_any_change_of_the_token_misses() -> None:
         token[:-1],
         "",
     ]
-    assert [memory.get(text, KEYS) for text in changed] == [None] * len(changed)
+    assert [got(memory, text) for text in changed] == [None] * len(changed)
 
 
 def test_a_token_verified_by_a_removed_key_is_not_remembered() -> None:
     memory = VerifiedTokens(100_000)
     token, verified = signed(1)
-    memory.put(token, keyset(SIGNER, OTHER), verified)
-    assert memory.get(token, keyset(SIGNER, OTHER)) is not None
-    assert memory.get(token, keyset(OTHER)) is None
-    assert memory.get(token, KEYS) is None
+    memory.put(token_digest(token), "i", keyset(SIGNER, OTHER), verified)
+    assert got(memory, token, keyset(SIGNER, OTHER)) is not None
+    assert got(memory, token, keyset(OTHER)) is None
+    assert got(memory, token) is None
+
+
+def test_an_issuer_without_keys_has_no_remembered_tokens() -> None:
+    memory = VerifiedTokens(100_000)
+    token, verified = signed(1)
+    memory.put(token_digest(token), "i", KEYS, verified)
+    assert memory.get(token_digest(token), {}) is None
+    assert memory.get(token_digest(token), {"other": KEYS}) is None
+
+
+def test_a_token_verified_again_after_a_change_of_keys_is_remembered_again() -> None:
+    memory = VerifiedTokens(100_000)
+    token, verified = signed(1)
+    memory.put(token_digest(token), "i", keyset(SIGNER, OTHER), verified)
+    memory.put(token_digest(token), "i", KEYS, verified)
+    assert got(memory, token) is not None
 
 
 def test_neither_token_nor_signature_is_kept() -> None:
     memory = VerifiedTokens(100_000)
     token, verified = signed(1)
-    memory.put(token, KEYS, verified)
+    memory.put(token_digest(token), "i", KEYS, verified)
     kept = repr(memory._young) + repr(memory._old)
     for part in token.split("."):
         assert part not in kept
@@ -83,32 +108,32 @@ def test_neither_token_nor_signature_is_kept() -> None:
 def test_what_is_used_stays_and_what_is_not_goes() -> None:
     memory = VerifiedTokens(20 * (ENTRY_OVERHEAD + 100))
     used, verified = signed(0)
-    memory.put(used, KEYS, verified)
+    memory.put(token_digest(used), "i", KEYS, verified)
     tokens = []
     for number in range(1, 60):
         token, other = signed(number)
-        memory.put(token, KEYS, other)
+        memory.put(token_digest(token), "i", KEYS, other)
         tokens.append(token)
-        assert memory.get(used, KEYS) is not None
-    assert memory.get(tokens[0], KEYS) is None
-    assert memory.get(tokens[-1], KEYS) is not None
+        assert got(memory, used) is not None
+    assert got(memory, tokens[0]) is None
+    assert got(memory, tokens[-1]) is not None
 
 
 @pytest.mark.parametrize("max_bytes", [0, ENTRY_OVERHEAD])
 def test_a_memory_too_small_for_an_entry_remembers_nothing(max_bytes: int) -> None:
     memory = VerifiedTokens(max_bytes)
     token, verified = signed(1)
-    memory.put(token, KEYS, verified)
-    assert memory.get(token, KEYS) is None
+    memory.put(token_digest(token), "i", KEYS, verified)
+    assert got(memory, token) is None
     assert len(memory) == 0
 
 
 def test_everything_is_forgotten_on_clear() -> None:
     memory = VerifiedTokens(100_000)
     token, verified = signed(1)
-    memory.put(token, KEYS, verified)
+    memory.put(token_digest(token), "i", KEYS, verified)
     memory.clear()
-    assert memory.get(token, KEYS) is None
+    assert got(memory, token) is None
     assert len(memory) == 0
 
 
@@ -125,7 +150,7 @@ def test_many_distinct_tokens_stay_within_the_stated_bytes(filler: str) -> None:
         for number in range(4000):
             # A payload and a header of its own, as each token has.
             own = VerifiedToken(verified.header, bytes(bytearray(payload)), verified.claims, verified.key)
-            memory.put(str(number), KEYS, own)
+            memory.put(token_digest(str(number)), "i", KEYS, own)
             highest = max(highest, tracemalloc.get_traced_memory()[0] - before)
     finally:
         tracemalloc.stop()

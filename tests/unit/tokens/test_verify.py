@@ -8,14 +8,17 @@ import hmac
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
+from hypothesis import given
+from hypothesis import strategies as st
 
 import jwtgate
 from jwtgate.keys import ALGORITHMS, SYMMETRIC, Key, SigningKey, generate_signing_key, import_jwk, secret_keyset
-from jwtgate.keys.algorithms import CURVES
+from jwtgate.keys.algorithms import CURVES, _der_signature, ecdsa_verifier, rsa_verifier
 from jwtgate.keys.encoding import decode_base64url, encode_base64url
 from jwtgate.keys.signing import load_signing_key, serialise_signing_key
 from jwtgate.reasons import Reason
@@ -252,3 +255,39 @@ def test_hs256_is_the_hmac_that_it_says() -> None:
     inner = hashlib.sha256(bytes(octet ^ 0x36 for octet in block) + signing_input).digest()
     outer = hashlib.sha256(bytes(octet ^ 0x5C for octet in block) + inner).digest()
     assert SIGNED["HS256"].key.verifiers["HS256"](outer, signing_input)
+
+
+class AcceptsEverything:
+    """A public key that would accept any signature, to show that ours is asked first."""
+
+    key_size = 2048
+
+    def verify(self, *_arguments: object) -> None:
+        """Accept it."""
+
+
+@pytest.mark.parametrize("size", [0, 1, 255, 257, 512])
+def test_an_rsa_signature_of_another_length_does_not_reach_the_library(size: int) -> None:
+    verifier = rsa_verifier(cast("Any", AcceptsEverything()), ALGORITHMS["RS256"])
+    assert verifier(b"\1" * 256, b"data")
+    assert not verifier(b"\1" * size, b"data")
+
+
+@pytest.mark.parametrize("algorithm", list(ECDSA))
+def test_ecdsa_numbers_out_of_range_do_not_reach_the_library(algorithm: str) -> None:
+    curve = ECDSA[algorithm]
+    verifier = ecdsa_verifier(cast("Any", AcceptsEverything()), ALGORITHMS[algorithm], curve)
+    one, last, order, zero = (
+        (value).to_bytes(curve.size, "big") for value in (1, curve.order - 1, curve.order, 0)
+    )
+    assert verifier(one + last, b"data")
+    assert verifier(last + one, b"data")
+    for signature in (zero + one, one + zero, order + one, one + order, one, one + last + b"\0", b""):
+        assert not verifier(signature, b"data")
+
+
+@given(r=st.integers(1, 2**521 - 1), s=st.integers(1, 2**521 - 1), size=st.sampled_from([32, 48, 66]))
+def test_our_der_is_that_of_the_library(r: int, s: int, size: int) -> None:
+    r, s = (value % (1 << min(521, 8 * size)) or 1 for value in (r, s))
+    ours = _der_signature(r.to_bytes(size, "big"), s.to_bytes(size, "big"))
+    assert ours == encode_dss_signature(r, s)

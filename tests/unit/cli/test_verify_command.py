@@ -1,0 +1,138 @@
+"""`jwtgate verify`: one token for people, JSON lines for corpora."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from jwtgate.cli.verify import run_batch, verify
+from jwtgate.keys import generate_signing_key
+from jwtgate.tokens import mint
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SIGNER = generate_signing_key("ES256")
+JWKS: dict[str, Any] = {"keys": [SIGNER.public_jwk()]}
+NOW = 1_700_000_000
+TOKEN = mint({"iss": "i", "aud": "a", "sub": "ü", "exp": NOW + 60}, SIGNER)
+TEXT = mint({}, SIGNER)
+
+APP = typer.Typer()
+APP.command()(verify)
+
+
+@pytest.fixture
+def jwks(tmp_path: Path) -> str:
+    path = tmp_path / "jwks.json"
+    path.write_text(json.dumps(JWKS))
+    return str(path)
+
+
+def run(*arguments: str, stdin: str | None = None) -> tuple[int, str, str]:
+    found = CliRunner().invoke(APP, list(arguments), input=stdin)
+    return found.exit_code, found.stdout, found.stderr
+
+
+def test_a_good_token_is_shown(jwks: str) -> None:
+    code, out, _ = run("--jwks", jwks, "--alg", "ES256", "--iss", "i", "--aud", "a", "--now", str(NOW), TOKEN)
+    assert code == 0
+    assert json.loads(out) == {
+        "header": {"alg": "ES256", "typ": "JWT", "kid": SIGNER.kid},
+        "claims": {"iss": "i", "aud": "a", "sub": "ü", "exp": NOW + 60},
+    }
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["--now", str(NOW + 60)], "token_expired"),
+        (["--now", str(NOW), "--iss", "j"], "issuer_unknown"),
+        (["--now", str(NOW), "--aud", "b"], "audience_mismatch"),
+    ],
+)
+def test_a_denied_token_gives_its_reason_and_exit_code_1(jwks: str, arguments: list[str], reason: str) -> None:
+    code, out, err = run("--jwks", jwks, "--alg", "ES256", *arguments, TOKEN)
+    assert (code, out, err) == (1, "", f"denied: {reason}\n")
+
+
+def test_the_token_comes_from_standard_input(jwks: str) -> None:
+    assert run("--jwks", jwks, "--alg", "ES256", "--now", str(NOW), "-", stdin=TOKEN + "\n")[0] == 0
+
+
+def test_the_keys_come_from_standard_input_too() -> None:
+    jwk = json.dumps(JWKS["keys"][0])
+    assert run("--jwks", "-", "--alg", "ES256", "--now", str(NOW), TOKEN, stdin=jwk)[0] == 0
+
+
+def test_the_signature_alone_can_be_checked(jwks: str) -> None:
+    assert run("--jwks", jwks, "--alg", "ES256", "--no-claims", TEXT)[0] == 0
+    assert run("--jwks", jwks, "--alg", "ES256", TEXT)[0] == 1
+
+
+@pytest.mark.parametrize(
+    "arguments", [[], ["-"], ["--jwks", "-", "--alg", "ES256", "-"], ["--jwks", "/nowhere", "--alg", "ES256", "-"]]
+)
+def test_a_wrong_command_line_is_exit_code_2(arguments: list[str]) -> None:
+    assert run(*arguments, stdin=TOKEN)[0] == 2
+
+
+def line(**changes: object) -> bytes:
+    case = {"name": "n", "token": TOKEN, "jwks": JWKS, "algs": ["ES256"], "now": NOW, **changes}
+    return json.dumps({name: value for name, value in case.items() if value != "-"}).encode()
+
+
+PRIVATE_JWK = {**SIGNER.public_jwk(), "d": "AAAA"}
+MIXED = {"keys": [*JWKS["keys"], {"kty": "oct", "k": "AAAA"}]}
+
+
+@pytest.mark.parametrize(
+    ("case", "reason"),
+    [
+        (line(), None),
+        (line(iss="i", aud="a"), None),
+        (line(iss="i", aud=["x", "a"]), None),
+        (line(iss="j"), "issuer_unknown"),
+        (line(aud=[]), "audience_mismatch"),
+        (line(now=NOW + 60), "token_expired"),
+        (line(now="-"), "token_expired"),
+        (line(now=NOW + 60, claims=False), None),
+        (line(algs=["ES384"]), "algorithm_not_allowed"),
+        (line(algs="ES256"), "algorithm_not_allowed"),
+        (line(algs="-"), "algorithm_not_allowed"),
+        (line(algs=["none"], token="e30.e30."), "token_malformed"),
+        (line(jwks=JWKS["keys"][0]), None),
+        (line(jwks=json.dumps(JWKS)), None),
+        (line(jwks=PRIVATE_JWK), None),
+        (line(jwks={"keys": [PRIVATE_JWK]}), None),
+        (line(jwks={"keys": []}), "key_unknown"),
+        (line(jwks=MIXED), "issuer_unavailable"),
+        (line(jwks="-"), "issuer_unavailable"),
+        (line(jwks='{"keys":[],"keys":[]}'), "issuer_unavailable"),
+        (line(token=7), "token_malformed"),
+        (line(token=TOKEN[:-1]), "token_malformed"),
+    ],
+)
+def test_a_line_gets_its_verdict(case: bytes, reason: str | None) -> None:
+    (answer,) = run_batch([case], now=NOW + 1000)
+    verdict = "allow" if reason is None else "deny"
+    assert json.loads(answer) == {"name": "n", "verdict": verdict, "reason": reason}
+
+
+def test_empty_lines_are_skipped_and_order_is_kept() -> None:
+    answers = run_batch([line(name=1), b"\n", line(name=None), line(name="é")], now=NOW)
+    assert [json.loads(answer)["name"] for answer in answers] == [1, None, "é"]
+
+
+def test_batch_reads_standard_input() -> None:
+    code, out, _ = run("--batch", stdin=line().decode() + "\n" + line(name="o").decode())
+    assert (code, len(out.splitlines())) == (0, 2)
+
+
+@pytest.mark.parametrize("data", ["{", "[]", '{"name":1,"name":2}'])
+def test_a_line_that_is_no_object_is_exit_code_2(data: str) -> None:
+    assert run("--batch", stdin=data)[0] == 2

@@ -1,0 +1,145 @@
+"""One request to the validator: asked at most twice, keys fetched at most once, the clock read each time."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING, Any
+
+from jwtgate import generate_signing_key, mint, read_jwks
+from jwtgate.authenticate import Authenticator
+from jwtgate.config import load_text
+from jwtgate.jwks import KeyStore
+from jwtgate.tokens import VerifiedTokens
+from jwtgate.validator.app import Validator
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from jwtgate.keys import KeySet, SigningKey
+
+NOW = 1_000_000
+KEY = generate_signing_key("ES256")
+OTHER = generate_signing_key("ES256")
+
+
+def jwks(*keys: SigningKey) -> bytes:
+    return json.dumps({"keys": [key.public_jwk() for key in keys]}).encode()
+
+
+class Keys(KeyStore):
+    """A store whose keys change when they are asked for."""
+
+    def __init__(self, before: Mapping[str, KeySet], after: Mapping[str, KeySet]) -> None:
+        super().__init__([])
+        self.held = before
+        self.after = after
+        self.needed: list[tuple[str, str | None]] = []
+
+    @property
+    def keysets(self) -> Mapping[str, KeySet]:
+        return self.held
+
+    async def need(self, issuer: str, kid: str | None) -> None:
+        self.needed.append((issuer, kid))
+        self.held = self.after
+
+
+PLAN = load_text(
+    """
+version: 1
+listen: 8000
+issuers:
+  main: {issuer: https://issuer.example, jwks: https://issuer.example/jwks, audience: us, algorithms: [ES256],
+         leeway: 0s}
+policies: {caller: {issuer: main}}
+upstreams: {app: http://127.0.0.1:1}
+routes: [{path: /, upstream: app, policy: caller}]
+""",
+    "gateway.yaml",
+    {},
+).plan
+(POLICY,) = PLAN.policies
+NONE: dict[str, KeySet] = {}
+GOOD = {"main": read_jwks(jwks(KEY))}
+WRONG = {"main": read_jwks(jwks(OTHER))}
+TOKEN = mint({"iss": "https://issuer.example", "aud": "us", "exp": NOW + 100}, KEY)
+
+
+def ask(
+    store: Keys,
+    *,
+    path: str = f"/{POLICY}",
+    headers: Iterable[tuple[bytes, bytes]] = ((b"authorization", b"Bearer " + TOKEN.encode()),),
+    room: bool = True,
+    clock: Callable[[], float] = lambda: NOW,
+) -> tuple[int, dict[bytes, bytes]]:
+    """The status and headers of an answer; that it has no body is asserted."""
+    validator = Validator(Authenticator(PLAN, VerifiedTokens(0)), store, room=lambda: room, clock=clock)
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async def receive() -> Any:
+        raise AssertionError("there is no body to read")
+
+    asyncio.run(validator({"type": "http", "path": path, "headers": list(headers)}, receive, send))
+    start, body = sent
+    assert body == {"type": "http.response.body", "body": b""}
+    return start["status"], dict(start["headers"])
+
+
+def test_known_keys_are_not_asked_for() -> None:
+    store = Keys(GOOD, NONE)
+    status, headers = ask(store)
+    assert (status, store.needed) == (200, [])
+    assert headers[b"x-accel-expires"] == b"@%d" % (NOW + 9)
+
+
+def test_a_token_waits_for_its_keys_once() -> None:
+    store = Keys(NONE, GOOD)
+    assert ask(store)[0] == 200
+    assert store.needed == [("main", None)]
+
+
+def test_an_unknown_key_is_looked_for_once() -> None:
+    store = Keys(WRONG, GOOD)
+    assert ask(store)[0] == 200
+    assert store.needed == [("main", KEY.kid)]
+
+
+def test_keys_that_do_not_come_deny() -> None:
+    for before, after, reason in (
+        (NONE, NONE, b"issuer_unavailable"),
+        (WRONG, WRONG, b"key_unknown"),
+        (NONE, WRONG, b"key_unknown"),
+        (WRONG, NONE, b"issuer_unavailable"),
+    ):
+        store = Keys(before, after)
+        status, headers = ask(store)
+        assert (status, headers[b"x-jwtgate-reason"], len(store.needed)) == (401, reason, 1)
+        assert headers[b"x-accel-expires"] == b"0"
+
+
+def test_a_token_that_ends_while_its_keys_are_fetched_is_denied() -> None:
+    times = iter([NOW, NOW + 100])
+    status, headers = ask(Keys(NONE, GOOD), clock=lambda: next(times))
+    assert (status, headers[b"x-jwtgate-reason"]) == (401, b"token_expired")
+
+
+def test_nothing_is_cacheable_when_the_cache_is_full() -> None:
+    assert ask(Keys(GOOD, NONE), room=False)[1][b"x-accel-expires"] == b"0"
+
+
+def test_only_the_path_names_the_policy() -> None:
+    named = [(b"x-policy", POLICY.encode()), (b"x-original-uri", f"/{POLICY}".encode())]
+    for path in ("/", "/nosuch", f"/{POLICY}/", f"//{POLICY}", f"/{POLICY.upper()}"):
+        status, headers = ask(Keys(GOOD, NONE), path=path, headers=named)
+        assert (status, headers[b"x-jwtgate-reason"]) == (401, b"policy_unknown")
+
+
+def test_no_token_is_denied_without_keys() -> None:
+    store = Keys(NONE, NONE)
+    status, headers = ask(store, headers=[])
+    assert (status, headers[b"x-jwtgate-reason"], store.needed) == (401, b"token_missing", [])
