@@ -31,9 +31,12 @@ find_python() {
 
 setup_venv() {
     local wanted=requirements/$1.txt python stamp
+    exec 9>.venv.lock
+    flock 9  # two commands at once must not install over each other
     python=$(find_python)
     stamp=$(cat "$wanted" pyproject.toml | cksum)
     if [ -x .venv/bin/jwtgate ] && [ "$(cat .venv/stamp-"$1" 2>/dev/null)" = "$stamp" ]; then
+        exec 9>&-
         return
     fi
     if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
@@ -47,4 +50,5 @@ setup_venv() {
     .venv/bin/python -m pip install -qq --disable-pip-version-check --require-hashes -r "$wanted"
     .venv/bin/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation --editable .
     printf '%s' "$stamp" >.venv/stamp-"$1"
+    exec 9>&-
 }

@@ -133,6 +133,11 @@ def _listeners(sections: list[ListenerSection], files: Files, report: Report) ->
             certificate = files.readable((*path, "tls", "certificate"), section.tls.certificate, report)
             key = files.readable((*path, "tls", "key"), section.tls.key, report)
             tls = Tls(certificate, key) if certificate and key else None
+            first = next((listener.tls for listener in listeners.values() if listener.tls), None)
+            if tls and first and tls != first:
+                # They stand in one server block of NGINX, and that has one certificate.
+                message = "this listener has another certificate than the one before it"
+                report.error((*path, "tls"), message, "give all TLS listeners the same certificate and key")
         listeners.setdefault(section.address, Listener(section.address, tls))
     return tuple(listeners.values())
 
@@ -146,6 +151,9 @@ def _upstreams(sections: Mapping[str, UpstreamSection], report: Report) -> dict[
             # ngx_http_upstream_add compares names without case.
             message = f'the upstream "{name}" differs from "{first}" in case only'
             report.error(("upstreams", name), message, "NGINX takes them for one: rename it", at_key=True)
+        if name.lower().startswith("jwtgate"):
+            message = f'the upstream name "{name}" begins with jwtgate'
+            report.error(("upstreams", name), message, "such names are the gateway's own: rename it", at_key=True)
         if not section.servers:
             message, hint = f'upstream "{name}" has no servers', "write http://host:3000"
             report.error(("upstreams", name), message, hint, at_key=True)
