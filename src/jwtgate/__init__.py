@@ -16,14 +16,22 @@ And, for tests, tokens of one's own:
     key = generate_signing_key("ES256")
     keys = read_jwks(json.dumps({"keys": [key.public_jwk()]}).encode())
     token = mint({"iss": "https://issuer.example", "aud": "orders", "exp": 2_000_000_000}, key)
+
+An encrypted token (JWE) that holds a signed one is opened first: `decrypt(token, import_decryption_key(jwk))`
+gives the token inside, of which nothing is believed yet, or a Reason.
 """
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 from jwtgate.errors import JwtgateError, KeyRefusedError
 from jwtgate.keys import Key, KeySet, SigningKey, generate_signing_key, import_jwk, read_jwks, secret_keyset
 from jwtgate.reasons import Reason
 from jwtgate.tokens import ClaimRules, VerifiedToken, mint, verify_token
+
+if TYPE_CHECKING:
+    from jwtgate.tokens.nested import decrypt, import_decryption_key
 
 __all__ = [
     "ClaimRules",
@@ -34,10 +42,22 @@ __all__ = [
     "Reason",
     "SigningKey",
     "VerifiedToken",
+    "decrypt",
     "generate_signing_key",
+    "import_decryption_key",
     "import_jwk",
     "mint",
     "read_jwks",
     "secret_keyset",
     "verify_token",
 ]
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> object:
+        """What few need comes when it is asked for: its library takes as long to import as all the rest."""
+        if name in {"decrypt", "import_decryption_key"}:
+            from jwtgate.tokens import nested
+
+            return getattr(nested, name)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

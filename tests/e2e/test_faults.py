@@ -228,6 +228,40 @@ def test_a_new_key_works_at_once(nginx: Path, backend: Backend) -> None:
             assert gateway.request("/x", token=issuer.token(jti=str(number))).status == 200
 
 
+def test_kept_keys_serve_a_start_without_the_issuer(nginx: Path, backend: Backend) -> None:
+    with (
+        Issuer() as issuer,
+        Gateway(configuration(backend, issuer) + "state_dir: state\n", nginx=nginx) as gateway,
+    ):
+        wait_until(lambda: gateway.request("/x", token=issuer.token()).status == 200)
+        gateway.stop()
+        issuer.down()
+        gateway.start()
+        assert gateway.request("/x", token=issuer.token(jti="after")).status == 200
+        kept = [gateway.work / "state", *(gateway.work / "state").rglob("*")]
+        assert all(path.stat().st_mode & 0o077 == 0 for path in kept[1:])
+
+
+def test_a_gateway_that_requires_an_issuer_is_not_ready_without_it(nginx: Path, backend: Backend) -> None:
+    with Issuer() as issuer:
+        issuer.down()
+        required = configuration(backend, issuer).replace("main: {", "main: {start: require, ")
+        with Gateway(required, nginx=nginx, ready=issuer.jwks_url) as gateway:
+            assert "serving on" not in gateway.said
+            issuer.up()
+            wait_until(lambda: "serving on" in gateway.said)
+            assert gateway.request("/x", token=issuer.token()).status == 200
+
+
+def test_the_workers_of_a_gateway_fetch_once_together(nginx: Path, backend: Backend) -> None:
+    with Issuer() as issuer:
+        four = configuration(backend, issuer) + "workers: 4\n"
+        with Gateway(four, nginx=nginx) as gateway:
+            for number in range(12):
+                assert gateway.request("/x", token=issuer.token(jti=str(number))).status == 200
+            assert issuer.fetches == 1
+
+
 # NGINX and the supervisor
 
 

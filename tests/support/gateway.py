@@ -155,12 +155,13 @@ class Gateway(Process):
         *,
         nginx: Path,
         listen: str | None = None,
+        ready: str = "serving on",
         environment: dict[str, str] | None = None,
     ) -> None:
         listen = listen or f"127.0.0.1:{free_port()}"
         self.address = re.findall(r"[0-9.]+:[0-9]+", listen)[0]
         self._nginx = nginx
-        super().__init__(ready="serving on", environment=environment)
+        super().__init__(ready=ready, environment=environment)
         self.run_dir = self.work / "run"
         self.configuration = self.work / "gateway.yaml"
         self.configuration.write_text(

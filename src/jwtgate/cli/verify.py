@@ -6,7 +6,7 @@ import json
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
@@ -32,6 +32,10 @@ def verify(
     iss: Annotated[str | None, typer.Option(help="The issuer that the token must name.")] = None,
     aud: Annotated[list[str] | None, typer.Option(help="An audience; one of them must fit; repeatable.")] = None,
     now: Annotated[float | None, typer.Option(help="Unix time to check at. Default: the present.")] = None,
+    decryption_key: Annotated[
+        str | None,
+        typer.Option(help="File with the private JWK that opens an encrypted token (JWE) around the signed one."),
+    ] = None,
     claims: Annotated[
         bool, typer.Option("--claims/--no-claims", help="Check the claims too, or the signature only.")
     ] = True,
@@ -63,11 +67,12 @@ def verify(
     for note in keys.notes:
         typer.echo(note, err=True)
     text = sys.stdin.read().strip() if token == STDIN else token
+    if decryption_key is not None:
+        text = _opened(text, decryption_key)
     rules = ClaimRules(iss, None if aud is None else tuple(aud)) if claims else None
     reason = decide(text, keys, alg, rules, moment)
     if reason is not None:
-        typer.echo(f"denied: {reason}", err=True)
-        raise typer.Exit(1)
+        _deny(reason)
     header, payload = (decode_base64url(segment.encode()) or b"" for segment in text.split(".")[:2])
     contents = read_json_object(payload)
     shown = {
@@ -75,6 +80,22 @@ def verify(
         **({"payload": payload.decode(errors="replace")} if contents is None else {"claims": contents}),
     }
     typer.echo(json.dumps(shown, indent=2, ensure_ascii=False))
+
+
+def _deny(reason: Reason) -> NoReturn:
+    typer.echo(f"denied: {reason}", err=True)
+    raise typer.Exit(1)
+
+
+def _opened(token: str, key_file: str) -> str:
+    """The signed token inside an encrypted one."""
+    from jwtgate.tokens.nested import decrypt, import_decryption_key  # slow to import, and seldom needed
+
+    jwk = read_json_object(_read_file(key_file))
+    if jwk is None:
+        raise typer.BadParameter(f"{key_file}: expected one JWK, a JSON object", param_hint="--decryption-key")
+    inside = decrypt(token, import_decryption_key(jwk))
+    return _deny(inside) if isinstance(inside, Reason) else inside
 
 
 def decide(
@@ -154,4 +175,4 @@ def _read_file(path: str) -> bytes:
     try:
         return Path(path).read_bytes()
     except OSError as error:
-        raise typer.BadParameter(f"{path}: {error.strerror}. Expected a JWK Set") from None
+        raise typer.BadParameter(f"{path}: {error.strerror}") from None

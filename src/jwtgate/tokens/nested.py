@@ -18,6 +18,7 @@ from jwtgate.errors import KeyRefusedError
 from jwtgate.keys.encoding import decode_base64url, read_json_object
 from jwtgate.keys.jwk import is_name
 from jwtgate.reasons import Reason
+from jwtgate.tokens.one import MAX_TOKEN_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -76,7 +77,7 @@ def is_encrypted(token: str) -> bool:
     return token.count(".") == 4
 
 
-def decrypt(token: str, key: DecryptionKey, *, max_bytes: int) -> str | Reason:
+def decrypt(token: str, key: DecryptionKey, *, max_bytes: int = MAX_TOKEN_BYTES) -> str | Reason:
     """The token inside, of which nothing is believed yet, or why there is none.
 
     TOKEN_TOO_LARGE, TOKEN_MALFORMED, HEADER_INVALID, CRIT_UNSUPPORTED, ALGORITHM_NOT_ALLOWED, KEY_UNKNOWN, or

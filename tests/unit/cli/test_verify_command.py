@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import typer
+from joserfc import jwe
+from joserfc.jwk import OctKey
 from typer.testing import CliRunner
 
+import jwtgate
 from jwtgate.cli.verify import run_batch, verify
 from jwtgate.keys import generate_signing_key
 from jwtgate.tokens import mint
@@ -136,3 +139,30 @@ def test_batch_reads_standard_input() -> None:
 @pytest.mark.parametrize("data", ["{", "[]", '{"name":1,"name":2}'])
 def test_a_line_that_is_no_object_is_exit_code_2(data: str) -> None:
     assert run("--batch", stdin=data)[0] == 2
+
+
+OPENS = OctKey.generate_key(256)
+
+
+def sealed(text: str) -> str:
+    return jwe.encrypt_compact({"alg": "dir", "enc": "A256GCM", "cty": "JWT"}, text, OPENS)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [(TOKEN, 0), (json.dumps({"iss": "i"}), 1)],
+    ids=["a signed token inside", "claims inside"],
+)
+def test_an_encrypted_token_is_worth_what_is_inside(jwks: str, tmp_path: Path, text: str, expected: int) -> None:
+    key = tmp_path / "key.json"
+    key.write_text(json.dumps({**OPENS.as_dict(private=True), "alg": "dir"}))
+    common = ("--jwks", jwks, "--alg", "ES256", "--now", str(NOW))
+    assert run(*common, "--decryption-key", str(key), sealed(text))[0] == expected
+    assert run(*common, sealed(text))[0] == 1
+
+
+def test_the_public_api_opens_encrypted_tokens() -> None:
+    key = jwtgate.import_decryption_key({**OPENS.as_dict(private=True), "alg": "dir"})
+    assert jwtgate.decrypt(sealed(TOKEN), key) == TOKEN
+    with pytest.raises(AttributeError):
+        _ = jwtgate.nothing  # type: ignore[attr-defined]  # what is not there is what is tested
