@@ -37,7 +37,7 @@ from jwtgate.nginx import find_nginx
 from jwtgate.tokens import mint
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from jwtgate.keys import SigningKey
 
@@ -172,7 +172,7 @@ def service(work: Path) -> Iterator[str]:
     found = find_nginx()
     command = [str(found.path), "-p", str(directory), "-e", "stderr", "-c", str(configuration)]
     with running(command, OTHER_CORE, work / "service.log"):
-        wait_for(address)
+        wait_until(lambda: answers(address))
         yield address
 
 
@@ -208,8 +208,9 @@ def gateway(work: Path, nginx: str | None, keys: dict[str, SigningKey], backend:
     file = work / "gateway.yaml"
     file.write_text("\n".join(lines) + "\n")
     command = [sys.executable, "-m", "jwtgate", "up", str(file), *(["--nginx", nginx] if nginx else [])]
-    with running(command, GATEWAY_CORE, work / "gateway.log") as process:
-        wait_for(address)
+    log = work / "gateway.log"
+    with running(command, GATEWAY_CORE, log) as process:
+        wait_until(lambda: "serving on" in log.read_text())
         yield address, process.pid
 
 
@@ -228,19 +229,23 @@ def running(command: list[str], core: int, log: Path) -> Iterator[subprocess.Pop
         process.wait(30)
 
 
-def wait_for(address: str) -> None:
-    """Wait until somebody listens."""
+def answers(address: str) -> bool:
+    """Whether somebody listens."""
     host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), timeout=1).close()
+    except OSError:
+        return False
+    return True
+
+
+def wait_until(fact: Callable[[], bool]) -> None:
+    """Wait for something to become true."""
     deadline = time.monotonic() + 20
-    while True:
-        try:
-            socket.create_connection((host, int(port)), timeout=1).close()
-        except OSError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.05)
-        else:
-            return
+    while not fact():
+        if time.monotonic() > deadline:
+            raise SystemExit("what is to be measured does not start")
+        time.sleep(0.05)
 
 
 def free_port() -> int:
