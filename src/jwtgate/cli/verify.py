@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -53,6 +54,8 @@ def verify(
     "iss", "aud" and "claims" (false: signature only); each answer has "name", "verdict" and "reason".
     """
     moment = time.time() if now is None else now
+    if not isfinite(moment):
+        raise typer.BadParameter(f"{now}: expected Unix time in seconds", param_hint="--now")
     if batch:
         for verdict in run_batch(sys.stdin.buffer, moment):
             sys.stdout.write(verdict)

@@ -72,12 +72,13 @@ def _check_times(claims: Mapping[str, Any], rules: ClaimRules, now: float) -> Re
         return Reason.CLAIM_MISSING
     # Only whole numbers are added to dates: a date of any size could overflow as a float.
     # RFC 7519, section 4.1.4: not "on or after" the expiration time.
-    if now >= claims["exp"] + rules.leeway:
+    # Written so that a clock that is no number denies.
+    if not now < claims["exp"] + rules.leeway:
         return Reason.TOKEN_EXPIRED
     # RFC 7519, section 4.1.5: not before it. One that is to be issued in the future does not hold yet either.
-    if "nbf" in claims and now < claims["nbf"] - rules.leeway:
+    if "nbf" in claims and not now >= claims["nbf"] - rules.leeway:
         return Reason.TOKEN_NOT_YET_VALID
-    if "iat" in claims and now < claims["iat"] - rules.leeway:
+    if "iat" in claims and not now >= claims["iat"] - rules.leeway:
         return Reason.TOKEN_NOT_YET_VALID
     if rules.max_lifetime is None:
         return None

@@ -19,6 +19,7 @@ from jwtgate.keys.encoding import decode_base64url, read_json_object
 from jwtgate.keys.jwk import is_name
 from jwtgate.reasons import Reason
 from jwtgate.tokens.one import MAX_TOKEN_BYTES
+from jwtgate.tokens.parse import parse
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -97,9 +98,12 @@ def decrypt(token: str, key: DecryptionKey, *, max_bytes: int = MAX_TOKEN_BYTES)
     try:
         # What is not in this list is refused, DEF (compression) among it.
         found = jwe.decrypt_compact(token.encode(), key._key, algorithms=[key.algorithm, *CONTENT_ENCRYPTIONS])  # noqa: SLF001 -- this module's own class
-        return (found.plaintext or b"").decode("ascii")
+        inside = (found.plaintext or b"").decode("ascii")
     except (JoseError, ValueError, TypeError, KeyError):
         return Reason.SIGNATURE_INVALID
+    # Encryption proves nothing about who wrote it: what is not signed inside is nothing.
+    signed = parse(inside, max_bytes=max_bytes)
+    return signed if isinstance(signed, Reason) else inside
 
 
 def _check_header(members: dict[str, Any] | None, key: DecryptionKey) -> Reason | None:

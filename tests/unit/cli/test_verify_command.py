@@ -166,3 +166,8 @@ def test_the_public_api_opens_encrypted_tokens() -> None:
     assert jwtgate.decrypt(sealed(TOKEN), key) == TOKEN
     with pytest.raises(AttributeError):
         _ = jwtgate.nothing  # type: ignore[attr-defined]  # what is not there is what is tested
+
+
+def test_a_time_that_is_no_number_is_a_usage_error(jwks: str) -> None:
+    code, out, _ = run("--jwks", jwks, "--alg", "ES256", "--now", "nan", TOKEN)
+    assert (code, out) == (2, "")

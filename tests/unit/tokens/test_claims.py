@@ -146,3 +146,9 @@ def test_typ_is_compared_as_a_media_type(
     typ: str | None, types: tuple[str, ...] | None, reason: Reason | None
 ) -> None:
     assert check_claims(verified(CLAIMS, typ), replace(RULES, types=types), NOW) is reason
+
+
+@pytest.mark.parametrize("claim", ["exp", "nbf", "iat"])
+def test_a_clock_that_is_no_number_denies(claim: str) -> None:
+    dates = {"exp": NOW + 60} | {claim: NOW + 60}
+    assert check_claims(verified({**without("iat"), **dates}), RULES, float("nan")) is not None

@@ -13,7 +13,7 @@ from jwtgate.errors import KeyRefusedError
 from jwtgate.keys import generate_signing_key
 from jwtgate.keys.encoding import encode_base64url
 from jwtgate.reasons import Reason
-from jwtgate.tokens import mint, parse
+from jwtgate.tokens import mint
 from jwtgate.tokens.nested import (
     CONTENT_ENCRYPTIONS,
     KEY_ALGORITHMS,
@@ -64,8 +64,7 @@ def test_what_holds_no_signed_token_is_denied(text: str) -> None:
     inner = decrypt(
         encrypted("RSA-OAEP-256", "A256GCM", text), decryption_key("RSA-OAEP-256", "A256GCM"), max_bytes=8192
     )
-    assert isinstance(inner, str)
-    assert isinstance(parse(inner, max_bytes=8192), Reason)
+    assert isinstance(inner, Reason)
 
 
 @pytest.mark.parametrize("algorithm", ["dir", "RSA-OAEP", "ECDH-ES", "ECDH-ES+A256KW"])
