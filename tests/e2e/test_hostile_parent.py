@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from support.issuer import AUDIENCE, URL
-from support.stand_alone import Answer, StandAlone, StubValidators, denied
+from support.stand_alone import ALLOW, Answer, StandAlone, StubValidators, denied
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,6 +55,24 @@ def surrounded(text: str) -> str:
     own -= {"access_log"}
     lines = [line for line in HOSTILE.splitlines() if line and line.split()[0] not in own]
     return before + opening + "\n".join(lines) + after
+
+
+def surrounded_more_closely(text: str) -> str:
+    """The same lines where no others of ours stand between: in the server block of an operator of his own.
+
+    He may answer a denial as he likes. The service must not get the request.
+    """
+    off, on = "\n        proxy_intercept_errors off;", "\n        proxy_intercept_errors on;"
+    assert text.count(off) == 1
+    return text.replace(
+        off,
+        f"""{on}
+        recursive_error_pages on;
+        error_page 401 403 404 500 502 503 504 =200 /hostile;
+        proxy_cache_valid any 10m;
+        open_file_cache max=100;
+        location = /hostile {{ return 200 hostile; }}""",
+    ).replace("        error_page 401 500 = $jwtgate_answer;\n", "")
 
 
 CONFIGURATION = f"""
@@ -106,6 +124,23 @@ def test_no_answer_but_an_allow_opens_the_gate(
         assert got.status == status
         assert "x-hostile" not in got.headers
     assert len(backend.seen) == before
+
+
+@pytest.mark.parametrize("path", ["/raw/x", "/uncached/x"])
+def test_no_answer_but_an_allow_opens_the_gate_in_a_hostile_server(
+    nginx: Path, backend: Backend, path: str
+) -> None:
+    text = CONFIGURATION.format(backend=backend.address)
+    with (
+        StandAlone(text, nginx=nginx, change=surrounded_more_closely) as gate,
+        StubValidators(gate.run_dir, lambda _path, _headers: ALLOW) as stubs,
+    ):
+        before = len(backend.seen)
+        assert gate.request(path, token="t").json()["path"] == path
+        for answer, _ in ANSWERS.values():
+            stubs.answer = lambda _path, _headers, answer=answer: answer  # type: ignore[misc]  # bound now
+            assert gate.request(path, token="t").status < 600
+        assert len(backend.seen) == before + 1
 
 
 def test_denials_are_not_cached_and_allows_are_for_as_long_as_they_say(

@@ -91,12 +91,16 @@ def _app(seen: list[dict[str, Any]]) -> Starlette:
         return PlainTextResponse("plain", headers={"X-Accel-Redirect": "/_jwtgate/deny/default/token_missing"})
 
     async def events(_request: Request) -> Response:
+        every = [f"data: {json.dumps({'number': number})}\n\n" for number in range(3)]
+
         async def stream() -> AsyncIterator[str]:
-            for number in range(3):
-                yield f"data: {json.dumps({'number': number})}\n\n"
+            for event in every:
+                yield event
                 await asyncio.sleep(0.2)
 
-        return StreamingResponse(stream(), media_type="text/event-stream")
+        # Of an answer in chunks NGINX passes on each, buffered or not.
+        length = str(sum(map(len, every)))
+        return StreamingResponse(stream(), media_type="text/event-stream", headers={"Content-Length": length})
 
     async def echo(websocket: WebSocket) -> None:
         await websocket.accept()
