@@ -57,7 +57,11 @@ def run_gateway(
     for listener in plan.listeners:
         bind(listener.address).close()  # NGINX would say in its log only that a port is taken
     _raise_open_files()
-    with run_directory(run_dir or plan.run_dir or default_run_dir()) as directory:
+    where = run_dir or plan.run_dir or default_run_dir()
+    for kept in (plan.state_dir, plan.signer.key_dir if plan.signer else None):
+        if kept is not None and kept.resolve().is_relative_to(where.resolve()):
+            raise StartError(f"{kept} is in the run_dir {where}, which is removed when the gateway ends: move it")
+    with run_directory(where) as directory:
         site = make_site(plan, nginx, directory)
         write_configuration(render(plan, site), site.configuration)
         check(nginx, site.configuration)

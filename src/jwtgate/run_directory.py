@@ -83,6 +83,8 @@ def run_directory(path: Path, *, keep: bool = False) -> Iterator[RunDirectory]:
     account = unprivileged_account()
     cache = path / "cache" if keep else _cache_directory(path)
     existed = path.exists()
+    if not keep:
+        _require_ours(path)
     _make_private(path, 0o711 if account else 0o700)
     if account:
         _require_passage(path, account)
@@ -132,6 +134,15 @@ def _make_private(path: Path, mode: int) -> None:
     if found.st_uid != os.geteuid():
         raise StartError(f"the directory {path} belongs to another user. Remove it, or choose another run_dir")
     path.chmod(mode)
+
+
+def _require_ours(path: Path) -> None:
+    """Refuse a directory that holds something and was not left behind by a gateway: what is in it would go."""
+    if path.is_dir() and any(path.iterdir()) and not (path / "lock").exists():
+        raise StartError(
+            f"the directory {path} is not empty, and no gateway has left it behind. "
+            "Choose another run_dir: what is in it is removed when the gateway ends"
+        )
 
 
 def _require_passage(path: Path, account: Account) -> None:

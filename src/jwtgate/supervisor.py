@@ -155,6 +155,7 @@ class Supervisor:
                 _log.warning("does not stop: killed", program=child.program.name)
                 _kill(child.pid, signal.SIGKILL)
                 _gone(child.pid, _GRACE)
+            _end_group(child.pid)
             child.pid = None
 
 

@@ -273,6 +273,7 @@ def test_a_token_that_does_not_hold_is_not_active(demo: Demo, changes: dict[str,
         json.dumps(claims(exp="tomorrow")).encode(),
         json.dumps(claims(sub=7)).encode(),
     ],
+    ids=["array", "string", "no JSON", "cut off", "no text", "exp is text", "sub is a number"],
 )
 def test_claims_that_cannot_be_read_are_a_parsing_error(demo: Demo, payload: bytes) -> None:
     assert answer(demo.get("/b/", token=signed(demo.key(), payload))) == UNREADABLE
