@@ -406,3 +406,9 @@ def test_a_pipelined_request_is_asked_for_its_own_token(
         second = exchange(connection, b"GET /raw/second HTTP/1.1\r\nHost: x\r\n\r\n")
     assert (first.status, second.status) == (200, 401)
     assert [seen["path"] for seen in backend.seen[before:]] == ["/raw/first"]
+
+
+@pytest.mark.parametrize("path", ["/raw;x=1/", "/;/raw/", "/public/;x/", "/public/x%3Bx=1", "/raw%3b/x"])
+def test_a_path_parameter_is_refused(gateway: Gateway, issuer: Issuer, path: str) -> None:
+    for token in (None, issuer.token()):
+        assert gateway.request(path, token=token).status in {400, 404}
