@@ -1,0 +1,134 @@
+"""gateway.yaml as a whole."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
+
+from jwtgate.config import addresses, values
+from jwtgate.config.problems import Fault
+from jwtgate.config.schema.denials import Denials
+from jwtgate.config.schema.fields import (
+    LISTENER_JSON,
+    PARSE_SIZE,
+    SERVER_JSON,
+    SIZE_JSON,
+    FilePath,
+    Name,
+    OrOne,
+    OrShort,
+    PolicyName,
+    Section,
+    a_list,
+    between,
+    checked,
+    not_empty,
+)
+from jwtgate.config.schema.issuers import IssuerSection
+from jwtgate.config.schema.listeners import ListenerSection, listener_sections
+from jwtgate.config.schema.policies import PolicySection
+from jwtgate.config.schema.routes import DefaultsSection, RouteSection
+from jwtgate.config.schema.signer import SignerSection
+from jwtgate.config.schema.upstreams import UpstreamSection, upstream_section
+
+VERSION = 1
+_MAX_WORKERS = 1024
+
+
+class CacheSection(Section):
+    """NGINX's cache of decisions."""
+
+    max_size: Annotated[
+        int,
+        PARSE_SIZE,
+        between(1024**2, 1024**4, "64m is the default", " bytes"),
+        WithJsonSchema(SIZE_JSON),
+    ] = Field(default=64 * 1024**2, description="Its share of the file system that holds it.", examples=["64m"])
+
+
+def _version(value: Any) -> int | Fault:
+    if value == VERSION and isinstance(value, int) and not isinstance(value, bool):
+        return VERSION
+    return Fault("{field} must be 1, not {value}", "this jwtgate reads version 1: write version: 1")
+
+
+def _access_log(value: Any) -> str | Fault | None:
+    # YAML 1.2 reads `off` as text; who writes `false` means the same.
+    if value is False or value == "off":
+        return None
+    if not isinstance(value, str):
+        return Fault("{field} must be a path, stdout or off, not {value}", "write stdout")
+    return values.file_path(value)
+
+
+def _workers(value: Any) -> int | Fault | None:
+    if value == "auto":
+        return None
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= _MAX_WORKERS:
+        return Fault("{field} must be a whole number from 1, or auto, not {value}", "write workers: auto")
+    return value
+
+
+class Gateway(Section):
+    """gateway.yaml."""
+
+    version: Annotated[int, BeforeValidator(checked(_version)), WithJsonSchema({"const": VERSION})] = Field(
+        description="The version of this format.", examples=[VERSION]
+    )
+    listen: Annotated[
+        list[Annotated[ListenerSection, OrShort((LISTENER_JSON,))]],
+        BeforeValidator(listener_sections),
+        AfterValidator(checked(not_empty)),
+        OrOne(),
+    ] = Field(
+        default=[ListenerSection(address="0.0.0.0:8000")],
+        description="A port, an address and port, or a list of these, with TLS or without. Default 8000.",
+        examples=[8000],
+    )
+    run_dir: FilePath | None = Field(
+        default=None,
+        description="Directory for sockets and the cache. Default: chosen at start.",
+        examples=["run"],
+    )
+    state_dir: FilePath | None = Field(
+        default=None,
+        description="Directory in which issuers' keys are kept over restarts, so that a start does not need the "
+        "issuers. Default: they are not kept.",
+        examples=["/var/lib/jwtgate"],
+    )
+    trusted_proxies: Annotated[
+        list[Annotated[str, AfterValidator(checked(addresses.network))]],
+        BeforeValidator(a_list),
+        OrOne(),
+    ] = Field(default=[], description="Proxies whose X-Forwarded-For is believed.", examples=[["10.0.0.0/8"]])
+    realm: Annotated[str, AfterValidator(checked(values.realm))] = Field(
+        default="jwtgate", description="The realm of WWW-Authenticate."
+    )
+    access_log: Annotated[
+        str | None, BeforeValidator(checked(_access_log)), WithJsonSchema({"type": ["string", "boolean"]})
+    ] = Field(default="stdout", description="A file, `stdout` or `off`.", examples=["stdout"])
+    workers: Annotated[
+        int | None,
+        BeforeValidator(checked(_workers)),
+        WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 1}, {"const": "auto"}]}),
+    ] = Field(default=None, description="Validator processes, or `auto`.", examples=["auto"])
+    cache: CacheSection = CacheSection()
+    defaults: DefaultsSection = DefaultsSection()
+    issuers: dict[Name, IssuerSection] = Field(default={}, description="The issuers that are trusted, by name.")
+    policies: dict[PolicyName, PolicySection] = Field(default={}, description="What routes ask for, by name.")
+    upstreams: dict[
+        Name,
+        Annotated[
+            UpstreamSection,
+            BeforeValidator(upstream_section),
+            OrShort((SERVER_JSON, {"type": "array", "items": SERVER_JSON, "minItems": 1})),
+        ],
+    ] = Field(default={}, description="The services behind the gateway, by name.")
+    routes: list[RouteSection] = Field(
+        description="What the gateway serves. What no route matches is 404.",
+        examples=[[{"path": "/", "upstream": "app", "public": True}]],
+        json_schema_extra={"minItems": 1},
+    )
+    denials: Denials = {}
+    signer: SignerSection | None = None

@@ -1,0 +1,77 @@
+"""`routes:` of gateway.yaml, and the `defaults:` of them."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from jwtgate.config.schema.denials import Denials
+from jwtgate.config.schema.fields import (
+    HostName,
+    IdentityHeader,
+    RoutePath,
+    Section,
+    Size,
+    Staleness,
+    Text,
+    Timeout,
+)
+
+
+class DefaultsSection(Section):
+    """Settings of every route that does not say otherwise."""
+
+    staleness: Staleness | None = Field(default=None, description="See the routes' staleness.", examples=["10s"])
+    bare_token: bool | None = Field(default=None, description="See the routes' bare_token.")
+    max_body: Size | None = Field(default=None, description="See the routes' max_body.", examples=["10m"])
+    connect_timeout: Timeout | None = Field(default=None, description="See the routes' connect_timeout.")
+    read_timeout: Timeout | None = Field(default=None, description="See the routes' read_timeout.")
+    send_timeout: Timeout | None = Field(default=None, description="See the routes' send_timeout.")
+
+
+class RouteSection(Section):
+    """A path of the gateway, and the service behind it. It needs a `policy`, or `public: true`."""
+
+    host: HostName | None = Field(
+        default=None, description="A host, or `*.example.com`; without it any.", examples=["api.example.com"]
+    )
+    path: RoutePath = Field(
+        description="A prefix if it ends in a slash, else exactly this path.", examples=["/orders/"]
+    )
+    upstream: Text = Field(description="The upstream that answers.", examples=["orders"])
+    policy: Text | None = Field(
+        default=None, description="The policy that decides who gets through.", examples=["caller"]
+    )
+    public: bool = Field(default=False, description="Let everyone through.")
+    strip_prefix: bool = Field(default=False, description="The service sees the path without the route's prefix.")
+    redirect_slash: bool = Field(
+        default=False, description="Answer `/orders` by a redirect to `/orders/` instead of 404."
+    )
+    allow_encoded_slashes: bool = Field(
+        default=False, description="Pass on encoded slashes and dots in the path instead of refusing them."
+    )
+    staleness: Staleness | None = Field(
+        default=None,
+        description="How long NGINX may repeat an allow without asking again; 0: not at all. Default 10s.",
+        examples=["10s"],
+    )
+    bare_token: bool | None = Field(default=None, description="Accept `Authorization: <token>`, without `Bearer`.")
+    identity: dict[IdentityHeader, Text] = Field(
+        default={},
+        description="Request headers to the service, and their claims.",
+        examples=[{"X-User": "sub"}],
+    )
+    websocket: bool = Field(default=False, description="Pass websocket upgrades.")
+    sse: bool = Field(default=False, description="Pass server-sent events, unbuffered.")
+    cache_jwks: bool = Field(
+        default=False,
+        description="Cache the service's answers as long as its Cache-Control says; public routes only.",
+    )
+    max_body: Size | None = Field(
+        default=None, description="The largest request body; 0: any. Default 10m.", examples=["10m"]
+    )
+    connect_timeout: Timeout | None = Field(default=None, description="Default 5s.", examples=["5s"])
+    read_timeout: Timeout | None = Field(
+        default=None, description="Default 60s; 1h for websocket and sse.", examples=["60s"]
+    )
+    send_timeout: Timeout | None = Field(default=None, description="Default 60s.", examples=["60s"])
+    denials: Denials = {}
