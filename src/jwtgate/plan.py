@@ -49,7 +49,7 @@ class JwksUrl:
 class Discovery:
     """Keys come from where the issuer's metadata says. The first of `urls` that answers counts."""
 
-    issuer: str  # what the metadata must name, whole
+    issuer: str  # what the metadata must name, whole; that of all tenants names "{tenantid}" in their place
     urls: tuple[str, ...]
     fetching: Fetching = field(default_factory=Fetching)
 
@@ -98,6 +98,7 @@ class Issuer:
     max_lifetime: int | None  # exp - iat at most
     pace: Pace = field(default_factory=Pace)  # how often its keys are fetched
     start: StartMode = "degrade"
+    tenant_of: str | None = None  # name in gateway.yaml of the template that this is one tenant of
 
 
 @dataclass(frozen=True, slots=True)

@@ -104,9 +104,12 @@ def server_address(value: Any) -> ServerAddress | Fault:
     return ServerAddress(f"{parsed.host}:{parsed.port}", tls=parsed.scheme == "https")
 
 
+TENANT = "{tenant}"  # where a tenant's name stands in a template
+
+
 @dataclass(frozen=True, slots=True)
 class KeyUrl:
-    """The URL of a JWKS."""
+    """The URL of a JWKS, or a template of one."""
 
     url: str
     plain_remote: bool  # http, and not to a loopback address
@@ -116,7 +119,7 @@ def jwks_url(value: Any) -> KeyUrl | Fault:
     """A URL that keys may be fetched from."""
     if not isinstance(value, str):
         return Fault("{field} must be a URL, not {value}", "write https://issuer.example.com/jwks.json")
-    parsed = _url(value)
+    parsed = _url(value.replace(TENANT, "tenant"))
     if isinstance(parsed, Fault):
         return (
             parsed

@@ -10,6 +10,7 @@ import gc
 import os
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ from jwtgate.config.issuers import compile_issuers
 from jwtgate.config.problems import Problem
 from jwtgate.config.report import Report, in_order
 from jwtgate.config.routes import compile_policies, compile_routes
+from jwtgate.config.tenants import issuer_names
 from jwtgate.config.validate import validate
 from jwtgate.errors import ConfigError
 from jwtgate.plan import DecisionCache, Listener, Plan, Server, SignerSettings, Tls, Upstream
@@ -95,11 +97,16 @@ def _compile(
 ) -> Plan:
     gateway = validated.gateway
     issuers = compile_issuers(gateway.issuers, environ, files, report)
-    policies = compile_policies(validated, report)
+    named = compile_policies(validated, report)
+    stands_for = issuer_names(gateway.issuers)
+    policies = {
+        policy: tuple(chain.from_iterable(stands_for.get(name, (name,)) for name in names))
+        for policy, names in named.items()
+    }
     overrides = compile_denials(gateway.denials, ("denials",), report)
     compiled = compile_routes(validated, policies, issuers, overrides, report)
     upstreams = _upstreams(gateway.upstreams, report)
-    _warn_of_unused(validated, policies, report)
+    _warn_of_unused(validated, named, report)
     used_issuers = {name for policy in compiled.policies.values() for name in policy.issuers}
     used_upstreams = {route.upstream for route in compiled.routes}
     _warn_of_trust_in_everyone(gateway.trusted_proxies, report)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from jwtgate.config.problems import Fault, Problem
@@ -22,6 +22,10 @@ class Report:
     def error(self, path: Path, message: str, hint: str = "", *, at_key: bool = False) -> None:
         """Something that must be changed."""
         self.problems.append(self.document.problem(path, Fault(message, hint), at_key=at_key))
+
+    def error_beside_a_secret(self, path: Path, message: str, hint: str = "") -> None:
+        """Like `error`, without the line of the file, on which a secret stands."""
+        self.problems.append(replace(self.document.problem(path, Fault(message, hint)), source_line=""))
 
     def warn(self, path: Path, message: str, hint: str = "", *, at_key: bool = False) -> None:
         """Something that works, and that a person should know."""

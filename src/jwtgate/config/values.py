@@ -88,6 +88,16 @@ def policy_name(value: str) -> str | Fault:
     )
 
 
+_TENANT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,126}")
+
+
+def tenant(value: str) -> str | Fault:
+    """The name of a tenant, which becomes a part of URLs."""
+    if _TENANT.fullmatch(value):
+        return value
+    return Fault("{value} cannot be the name of a tenant", 'use letters, digits, "-", "_" and ".", at most 127')
+
+
 def variable_name(value: str) -> str | Fault:
     """The name of an environment variable."""
     if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", value):

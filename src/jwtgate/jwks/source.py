@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 _MAX_FILE = 1 << 20
 _MAX_KEYS = 100
+_MAX_INLINE = 10_000  # whoever writes them all out means it
 _WATCH = 1.0  # seconds between two looks at a file
 _METADATA_LIFETIME = 3600.0  # seconds; forgotten at once when the keys cannot be had where it says
 
@@ -170,7 +171,7 @@ def static_keyset(issuer: Issuer) -> KeySet | None:
         case SharedSecret(secret):
             return secret_keyset(secret, issuer.algorithms)
         case InlineJwks(jwks):
-            keyset = read_jwks(jwks)
+            keyset = read_jwks(jwks, max_keys=_MAX_INLINE).of_issuer(issuer.issuer)
             if not usable(keyset, issuer):
                 raise KeyRefusedError(f"issuer {issuer.name}: no usable key in its key set{listed(keyset.notes)}")
             return keyset

@@ -342,7 +342,7 @@ class KeyStore:
                     raise KeyFetchError(f"{held.source.place}: unchanged, but it is no longer held")
                 return Confirmed(lifetime, self._jitter())
             case Got(body, seen, lifetime):
-                keyset = read_jwks(body, max_keys=held.source.max_keys)
+                keyset = read_jwks(body, max_keys=held.source.max_keys).of_issuer(held.issuer.issuer)
                 if not usable(keyset, held.issuer):
                     self._failed(held, f"{held.source.place}: no usable key in the set{listed(keyset.notes)}")
                     return Emptied(self._jitter())
@@ -373,7 +373,7 @@ class KeyStore:
             record = held.slot.read()
             if record is None:
                 return False
-            keyset = read_jwks(record.jwks.encode(), max_keys=held.source.max_keys)
+            keyset = read_jwks(record.jwks.encode(), max_keys=held.source.max_keys).of_issuer(held.issuer.issuer)
         except (KeyFetchError, KeyRefusedError) as error:
             report.snapshot_ignored(name, str(error))
             return False
@@ -469,4 +469,4 @@ async def fetch_once(issuer: Issuer) -> KeySet:
         await fetcher.aclose()
     if not isinstance(answer, Got):
         raise KeyFetchError(f'{source.place}: answered "unchanged" to a first request')
-    return read_jwks(answer.body, max_keys=source.max_keys)
+    return read_jwks(answer.body, max_keys=source.max_keys).of_issuer(issuer.issuer)

@@ -26,6 +26,7 @@ from jwtgate.keys.algorithms import (
     rsa_verifier,
 )
 from jwtgate.keys.encoding import decode_base64url
+from jwtgate.keys.metadata import ANY_TENANT
 from jwtgate.keys.thumbprint import thumbprint
 from jwtgate.keys.weakness import refuse_small_order, refuse_weak_rsa, refuse_weak_secret
 
@@ -45,6 +46,7 @@ class Key:
 
     `algorithms` are JWS `alg` values. `thumbprint` is RFC 7638's, base64url; that of a secret key (`kty` oct)
     is a digest of the secret, to be shown to nobody. `verifiers` has one function for each of `algorithms`.
+    `issuer`: the only one that it signs for; None: whoever publishes it. See `signs_for`.
     """
 
     kid: str | None
@@ -53,6 +55,21 @@ class Key:
     thumbprint: str = field(repr=False)
     x5t_s256: str | None
     verifiers: Mapping[str, Verifier] = field(repr=False)
+    issuer: str | None = None
+
+    def signs_for(self, issuer: str) -> bool:
+        """Whether tokens with this `iss` may be signed with it.
+
+        A key in a set that is common to several issuers can name its own, in the member `issuer` (Entra ID).
+        `{tenantid}` in it stands for any one segment of a path.
+        """
+        if self.issuer is None or self.issuer == issuer:
+            return True
+        before, found, after = self.issuer.partition(ANY_TENANT)
+        if not found or len(issuer) < len(before) + len(after):
+            return False
+        tenant = issuer[len(before) : len(issuer) - len(after)]
+        return issuer == before + tenant + after and tenant != "" and "/" not in tenant
 
 
 def is_name(value: object) -> bool:
@@ -88,6 +105,7 @@ def import_jwk(jwk: Mapping[str, object]) -> Key:
         thumbprint=thumbprint(members),
         x5t_s256=_x5t_s256(jwk),
         verifiers=verifiers,
+        issuer=_issuer(jwk),
     )
 
 
@@ -133,6 +151,15 @@ def _x5t_s256(jwk: Mapping[str, object]) -> str | None:
     if not is_sha256(value):
         raise KeyRefusedError("x5t#S256 is not a base64url SHA-256 digest")
     return str(value)
+
+
+def _issuer(jwk: Mapping[str, object]) -> str | None:
+    if "issuer" not in jwk:
+        return None
+    value = jwk["issuer"]
+    if not isinstance(value, str) or not value:
+        raise KeyRefusedError("issuer is not the name of one: expected a string, or no issuer at all")
+    return value
 
 
 def is_sha256(value: object) -> bool:

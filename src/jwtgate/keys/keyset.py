@@ -8,7 +8,7 @@ or none.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from jwtgate.errors import KeyRefusedError
@@ -75,8 +75,17 @@ class KeySet:
         for key in self.keys:
             verifiers = {name: verify for name, verify in key.verifiers.items() if name in algorithms}
             if verifiers:
-                keys.append(Key(key.kid, key.kty, frozenset(verifiers), key.thumbprint, key.x5t_s256, verifiers))
+                keys.append(replace(key, algorithms=frozenset(verifiers), verifiers=verifiers))
         return KeySet(tuple(keys), self.notes, self.any_kid)
+
+    def of_issuer(self, issuer: str) -> KeySet:
+        """The keys of the set that sign for the issuer with this `iss`: the set itself if all of them do."""
+        keys = tuple(key for key in self.keys if key.signs_for(issuer))
+        if len(keys) == len(self.keys):
+            return self
+        others = len(self.keys) - len(keys)
+        note = f"{others} {'key names' if others == 1 else 'keys name'} another issuer"
+        return KeySet(keys, (*self.notes, note), self.any_kid)
 
 
 def _only(candidates: Sequence[Key], algorithm: str) -> Key | Reason:
@@ -119,7 +128,7 @@ def read_jwks(data: bytes, *, max_keys: int = MAX_KEYS) -> KeySet:
     # PyJWT, python-jose: a set with both is how a public key came to be used as an HMAC secret.
     if len(secret) > 1:
         raise KeyRefusedError("the key set mixes secret keys (kty oct) with others: expected one kind only")
-    keys: dict[tuple[str | None, str, frozenset[str], str | None], Key] = {}
+    keys: dict[tuple[object, ...], Key] = {}
     notes: list[str] = []
     for number, entry in enumerate(entries, start=1):
         # RFC 7517, section 5: implementations "SHOULD ignore JWKs within a JWK Set that use "kty" values that
@@ -130,7 +139,7 @@ def read_jwks(data: bytes, *, max_keys: int = MAX_KEYS) -> KeySet:
             notes.append(f"key {number}{_named(entry)} is not used: {error}")
             continue
         # The same key listed twice, word for word, is one key.
-        keys.setdefault((key.kid, key.thumbprint, key.algorithms, key.x5t_s256), key)
+        keys.setdefault((key.kid, key.thumbprint, key.algorithms, key.x5t_s256, key.issuer), key)
     return KeySet(tuple(keys.values()), tuple(notes))
 
 

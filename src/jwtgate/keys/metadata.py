@@ -10,6 +10,10 @@ from urllib.parse import urlsplit, urlunsplit
 from jwtgate.errors import KeyFetchError
 from jwtgate.keys.encoding import read_json_object
 
+ANY_TENANT = "{tenantid}"
+"""What stands in the place of a tenant where Entra ID speaks of all of them: in the `issuer` of the metadata of
+`common` and `organizations`, and in the `issuer` of keys that are common to its tenants."""
+
 _LONGEST_SHOWN = 200
 
 
@@ -34,11 +38,12 @@ def read_metadata(body: bytes, issuer: str, place: str) -> str:
     if document is None:
         raise KeyFetchError(f"{place}: not a metadata document: expected one JSON object")
     # RFC 8414, section 3.3: the issuer "MUST be identical"; if not, the data "MUST NOT be used".
-    if document.get("issuer") != issuer:
-        raise KeyFetchError(
-            f"{place}: is the metadata of {_shown(document.get('issuer'))}, expected {issuer!r}; "
-            "write the issuer exactly as its metadata does"
-        )
+    named = document.get("issuer")
+    if named != issuer:
+        advice = "write the issuer exactly as its metadata does"
+        if isinstance(named, str) and ANY_TENANT in named:
+            advice = f"it is for many tenants: write {{tenant}} in the place of {ANY_TENANT}, and list the tenants"
+        raise KeyFetchError(f"{place}: is the metadata of {_shown(named)}, expected {issuer!r}; {advice}")
     uri = document.get("jwks_uri")
     if not isinstance(uri, str):
         raise KeyFetchError(f"{place}: has no jwks_uri; configure the URL of the key set instead")

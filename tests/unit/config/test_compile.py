@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from textwrap import dedent
@@ -9,12 +10,14 @@ import pytest
 
 from jwtgate.config import load, load_text
 from jwtgate.errors import ConfigError
-from jwtgate.plan import JwksFile, JwksUrl, Listener, Server, SharedSecret, Tls
+from jwtgate.keys import generate_signing_key
+from jwtgate.keys.metadata import metadata_urls
+from jwtgate.plan import Discovery, InlineJwks, JwksFile, JwksUrl, Listener, Server, SharedSecret, Tls
 from jwtgate.reasons import Reason
 
 if TYPE_CHECKING:
     from jwtgate.config import Loaded
-    from jwtgate.plan import Issuer, Plan, Policy, Route
+    from jwtgate.plan import Issuer, KeySource, Plan, Policy, Route
 
 SECRET = "a secret of thirty-two bytes, yes"
 ENVIRON = {"SECRET": SECRET, "PORT": "9000", "BASE64_SECRET": "base64:" + "AAEC" * 11}
@@ -188,6 +191,86 @@ def test_keys_can_come_from_a_file(tmp_path: Path) -> None:
     (tmp_path / "keys.json").write_text("{}")
     given = issuer(f"jwks_file: {tmp_path}/keys.json, audience: x, algorithms: [ES256]")
     assert given.keys == JwksFile(tmp_path / "keys.json")
+
+
+@pytest.mark.parametrize(
+    ("content", "secret"),
+    [
+        (SECRET + "\n", SECRET.encode()),
+        (SECRET, SECRET.encode()),
+        ("base64:" + "AAEC" * 11 + "\r\n", bytes([0, 1, 2]) * 11),
+    ],
+)
+def test_a_secret_comes_from_a_file(content: str, secret: bytes, tmp_path: Path) -> None:
+    file = tmp_path / "secret"
+    file.write_bytes(content.encode())
+    file.chmod(0o440)
+    assert issuer(f"secret_file: {file}, audience: x, algorithms: HS256").keys == SharedSecret(secret)
+
+
+@pytest.mark.parametrize(
+    ("content", "mode", "words"),
+    [
+        (SECRET, 0o604, "others can read or change it"),
+        (SECRET, 0o602, "others can read or change it"),
+        (SECRET, 0o660, "others can read or change it"),
+        ("\n", 0o600, "is empty"),
+        ("x" * 70_000, 0o600, "too large for a secret"),
+        ("base64:hunter2hunter2hunter2hunter2hunter2!", 0o600, "does not hold base64"),
+        ("hunter2", 0o600, "has 7 bytes"),
+    ],
+)
+def test_a_file_that_cannot_be_a_secret_is_refused_without_a_word_of_it(
+    content: str, mode: int, words: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "secret"
+    file.write_text(content)
+    file.chmod(mode)
+    with pytest.raises(ConfigError, match=words) as caught:
+        issuer(f"secret_file: {file}, audience: x, algorithms: HS256")
+    assert "hunter2" not in str(caught.value)
+
+
+def test_keys_can_stand_in_the_file_itself() -> None:
+    jwk = generate_signing_key("ES256").public_jwk()
+    given = issuer(f"keys: [{json.dumps(jwk)}], audience: x, algorithms: [ES256]")
+    assert isinstance(given.keys, InlineJwks)
+    assert json.loads(given.keys.jwks) == {"keys": [jwk]}
+
+
+# The issuer of a template, what stands in gateway.yaml, and where the keys of tenant `b` are.
+ENTRA = "https://login.example/{tenant}/v2.0"
+FOR_B = "https://login.example/b/v2.0"
+
+
+@pytest.mark.parametrize(
+    ("written", "keys"),
+    [
+        ("jwks: 'https://login.example/common/keys'", JwksUrl("https://login.example/common/keys")),
+        ("jwks: 'https://login.example/{tenant}/keys'", JwksUrl("https://login.example/b/keys")),
+        ("discovery: true", Discovery(FOR_B, metadata_urls(FOR_B))),
+        (
+            "discovery: 'https://login.example/{tenant}/metadata'",
+            Discovery(FOR_B, ("https://login.example/b/metadata",)),
+        ),
+        (
+            "discovery: 'https://login.example/common/metadata'",
+            Discovery("https://login.example/{tenantid}/v2.0", ("https://login.example/common/metadata",)),
+        ),
+    ],
+)
+def test_a_template_is_an_issuer_for_each_tenant(written: str, keys: KeySource) -> None:
+    given = plan(
+        issuers=f"{{one: {{issuer: '{ENTRA}', tenants: [a, b], audience: x, algorithms: [RS256], {written}}}}}"
+    )
+    assert {name: issuer.issuer for name, issuer in given.issuers.items()} == {
+        "one/a": "https://login.example/a/v2.0",
+        "one/b": FOR_B,
+    }
+    assert given.issuers["one/b"].keys == keys
+    assert {issuer.tenant_of for issuer in given.issuers.values()} == {"one"}
+    (only,) = given.policies.values()
+    assert only.issuers == ("one/a", "one/b")
 
 
 @pytest.mark.parametrize(

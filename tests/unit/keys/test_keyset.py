@@ -166,3 +166,37 @@ def test_a_restricted_set_has_no_other_verifier() -> None:
     (key,) = found.keys
     assert key.verifiers.keys() == {"PS256"}
     assert found.select(algorithm="ES256", kid="a", x5t_s256=None) is Reason.KEY_UNKNOWN
+
+
+COMMON = "https://login.example/{tenantid}/v2.0"
+
+
+@pytest.mark.parametrize(
+    ("named", "issuer", "signs"),
+    [
+        (None, "https://login.example/a/v2.0", True),
+        ("https://login.example/a/v2.0", "https://login.example/a/v2.0", True),
+        ("https://login.example/a/v2.0", "https://login.example/b/v2.0", False),
+        (COMMON, "https://login.example/b/v2.0", True),
+        (COMMON, "https://login.example/b/v1.0", False),
+        (COMMON, "https://login.example//v2.0", False),
+        (COMMON, "https://login.example/v2.0", False),
+        (COMMON, "https://login.example/a/b/v2.0", False),
+        (COMMON, "https://evil.example/b/v2.0", False),
+        ("{tenantid}", "https://login.example/", False),
+    ],
+)
+def test_a_key_that_names_its_issuer_signs_for_no_other(named: str | None, issuer: str, signs: bool) -> None:
+    mine = keyset(jwk(EC_1, kid="a", issuer=named), B).of_issuer(issuer)
+    assert [key.kid for key in mine.keys] == (["a", "b"] if signs else ["b"])
+    assert mine.notes == (() if signs else ("1 key names another issuer",))
+
+
+def test_a_set_that_signs_for_the_issuer_stays_the_same_object() -> None:
+    common = keyset(jwk(EC_1, issuer=COMMON), B)
+    assert common.of_issuer("https://login.example/a/v2.0") is common
+
+
+@pytest.mark.parametrize("issuer", ["", 1, ["https://login.example"]])
+def test_a_key_whose_issuer_is_no_name_is_not_used(issuer: object) -> None:
+    assert not keyset(jwk(EC_1, issuer=issuer)).keys

@@ -50,6 +50,10 @@ PLACE = "https://idp.example/.well-known/openid-configuration"
         (b'{"issuer": "https://idp.example/", "jwks_uri": "https://idp.example/jwk"}', "exactly as its"),
         (b'{"issuer": "https://evil.example", "jwks_uri": "https://idp.example/jwk"}', "https://evil.example"),
         (b'{"issuer": ["https://idp.example"], "jwks_uri": "https://idp.example/jwk"}', "exactly as its"),
+        (
+            b'{"issuer": "https://idp.example/{tenantid}", "jwks_uri": "https://idp.example/jwk"}',
+            "list the tenants",
+        ),
         (b'{"issuer": "https://idp.example"}', "has no jwks_uri"),
         (b'{"issuer": "https://idp.example", "jwks_uri": 1}', "has no jwks_uri"),
         (b'{"issuer": "https://idp.example", "jwks_uri": "http://idp.example/jwk"}', "not an https URL"),

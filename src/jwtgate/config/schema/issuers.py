@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, InstanceOf, StrictInt, WithJsonSchema
 
@@ -84,12 +84,25 @@ class RefreshSection(Section):
 class IssuerSection(Section):
     """An issuer whose tokens are trusted.
 
-    One of jwks, discovery, jwks_file and secret_env says where its keys are.
+    One of jwks, discovery, jwks_file, keys, secret_env and secret_file says where its keys are.
     """
 
     issuer: Text = Field(
-        description="The `iss` claim that its tokens carry; compared whole.",
+        description="The `iss` claim that its tokens carry; compared whole. `{tenant}` stands for one of tenants.",
         examples=["https://issuer.example.com"],
+    )
+    tenants: (
+        Annotated[
+            list[Annotated[str, AfterValidator(checked(values.tenant))]],
+            BeforeValidator(a_list),
+            AfterValidator(checked(not_empty)),
+            OrOne(),
+        ]
+        | None
+    ) = Field(
+        default=None,
+        description="The tenants whose tokens are trusted, where issuer has `{tenant}` in it.",
+        examples=[["11111111-2222-3333-4444-555555555555"]],
     )
     jwks: (
         Annotated[
@@ -125,10 +138,20 @@ class IssuerSection(Section):
     jwks_file: FilePath | None = Field(
         default=None, description="File with a JWK Set, relative to this file.", examples=["keys.json"]
     )
+    keys: list[dict[str, Any]] | None = Field(
+        default=None,
+        description="The issuer's public keys themselves, each a JWK.",
+        examples=[[{"kty": "OKP", "crv": "Ed25519", "kid": "key-1", "x": "…"}]],
+    )
     secret_env: Annotated[str, AfterValidator(checked(values.variable_name))] | None = Field(
         default=None,
         description="Environment variable with the secret (HS* only): its text, or `base64:` and base64.",
         examples=["GATEWAY_SECRET"],
+    )
+    secret_file: FilePath | None = Field(
+        default=None,
+        description="File with the secret (HS* only), in the same form; others must not be able to read it.",
+        examples=["secrets/issuer"],
     )
     insecure_http: bool = Field(default=False, description="Fetch keys over plain HTTP from another machine.")
     audience: Texts | None = Field(
