@@ -121,6 +121,23 @@ class Server:
     """One address of an upstream: `host:port`, or `unix:/path`."""
 
     address: str
+    is_name: bool = False  # `host` is a name, which somebody has to resolve
+
+    @property
+    def host(self) -> str:
+        """The host, IPv6 in brackets."""
+        return self.address.rpartition(":")[0]
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamTls:
+    """How the services of an upstream are known by TLS, and how the gateway makes itself known to them."""
+
+    server_name: str  # in SNI, and in the certificate
+    ca_file: Path | None = None  # PEM; only these are trusted. None: the system's
+    client_certificate: Path | None = None
+    client_key: Path | None = None
+    verify: bool = True  # False only by `insecure_skip_verify: true`
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,8 +146,29 @@ class Upstream:
 
     name: str
     servers: tuple[Server, ...]
-    tls: bool
+    tls: UpstreamTls | None
     keepalive: int  # idle connections kept per NGINX worker
+    resolve: Literal["always", "at_start"] = "always"  # when names are resolved
+
+
+@dataclass(frozen=True, slots=True)
+class Resolver:
+    """The name servers that upstreams' names are asked of, as NGINX writes them."""
+
+    servers: tuple[str, ...]
+    valid: int | None = None  # how long an address is believed; None: as the answer says
+    timeout: int = 3
+
+
+@dataclass(frozen=True, slots=True)
+class RateLimit:
+    """How many requests somebody may make. Routes that name the same limit share its count."""
+
+    name: str
+    by: Literal["address", "subject"]
+    count: int
+    per: Literal["s", "m"]
+    burst: int  # requests that may come at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,9 +195,11 @@ class Route:
     policy: str | None  # id in Plan.policies; None only by `public: true`
     strip_prefix: bool
     redirect_slash: bool  # `/a` is answered by a redirect to `/a/` instead of 404
-    allow_encoded_slashes: bool  # `%2F` and friends in the path are passed on instead of refused
+    allow_encoded_slashes: bool  # `%2F`, and `%2E` outside of dot segments, are passed on instead of refused
     websocket: bool
     sse: bool
+    grpc: bool
+    rate_limit: str | None  # name in Plan.rate_limits
     cache_jwks: bool
     max_body: int  # 0: no limit
     connect_timeout: int
@@ -182,6 +222,20 @@ class Listener:
 
     address: str
     tls: Tls | None
+    http2: bool = False
+    redirect_port: int | None = None  # serves nothing, and sends everyone to https on this port
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """A host with a certificate of its own."""
+
+    name: str  # exact or `*.example.com`
+    tls: Tls
+
+
+# W3C Trace Context to services: the client's, if well-formed; and a new one where there is none; always a new one.
+TraceparentMode = Literal["forward", "generate", "replace"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,6 +279,11 @@ class Plan:
     cache: DecisionCache
     workers: int  # validator processes
     signer: SignerSettings | None
+    hosts: Mapping[str, Host] = field(default_factory=dict)  # by name
+    rate_limits: Mapping[str, RateLimit] = field(default_factory=dict)  # by name
+    resolver: Resolver | None = None  # None: what the system uses
+    traceparent: TraceparentMode = "forward"
+    shutdown_timeout: int = 5
 
     @property
     def max_token_bytes(self) -> int:

@@ -21,9 +21,9 @@ def listener_address(value: Any) -> str | Fault:
     if isinstance(value, bool) or not isinstance(value, int | str):
         return Fault("{field} must be a port or an address, not {value}", "write 8000 or 127.0.0.1:8000")
     host, _, port = str(value).rpartition(":")
-    if _port(port) is None:
+    if port_number(port) is None:
         return Fault("{value} has no port from 1 to 65535", "write 8000, 127.0.0.1:8000 or [::1]:8000")
-    address = _ip_host(host or "0.0.0.0")  # noqa: S104, a gateway's port is for everyone unless an address is given
+    address = ip_host(host or "0.0.0.0")  # noqa: S104, a gateway's port is for everyone unless an address is given
     if address is None:
         return Fault(
             "{value} does not begin with an IP address", "write 127.0.0.1:8000, 0.0.0.0:8000 or [::]:8000"
@@ -31,13 +31,14 @@ def listener_address(value: Any) -> str | Fault:
     return f"{address}:{int(port)}"
 
 
-def _port(value: str) -> int | None:
+def port_number(value: str) -> int | None:
+    """A TCP or UDP port; None if it is none."""
     if not _PORT.fullmatch(value) or not 1 <= int(value) <= 65535:
         return None
     return int(value)
 
 
-def _ip_host(value: str) -> str | None:
+def ip_host(value: str) -> str | None:
     """An IP address as it stands before a port, IPv6 in brackets and in its shortest form."""
     bracketed = value.startswith("[") and value.endswith("]")
     try:
@@ -78,6 +79,7 @@ class ServerAddress:
 
     address: str
     tls: bool
+    is_name: bool = False  # a host name, which somebody has to resolve
 
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -101,7 +103,8 @@ def server_address(value: Any) -> ServerAddress | Fault:
             "{value} has a path, and an upstream is only an address",
             f"write {parsed.scheme}://{parsed.netloc}; a route's strip_prefix removes its own path",
         )
-    return ServerAddress(f"{parsed.host}:{parsed.port}", tls=parsed.scheme == "https")
+    is_name = ip_host(parsed.host) is None
+    return ServerAddress(f"{parsed.host}:{parsed.port}", parsed.scheme == "https", is_name)
 
 
 TENANT = "{tenant}"  # where a tenant's name stands in a template
@@ -163,7 +166,7 @@ def _url(value: str) -> _Url | Fault:
         return Fault("{field} has a user name or a password in it", "remove what stands before the @")
     netloc = parts.netloc
     name = netloc[: netloc.rindex(":")] if port is not None else netloc.removesuffix(":")
-    valid = _ip_host(name) if name.startswith("[") else _HOST.fullmatch(name)
+    valid = ip_host(name) if name.startswith("[") else _HOST.fullmatch(name)
     if parts.scheme not in _DEFAULT_PORTS or not valid or port == 0:
         return Fault("")
     rest = value[value.index(netloc) + len(netloc) :]

@@ -23,14 +23,21 @@ from jwtgate.config.problems import Problem
 from jwtgate.config.report import Report, in_order
 from jwtgate.config.routes import compile_policies, compile_routes
 from jwtgate.config.tenants import issuer_names
+from jwtgate.config.transport import (
+    compile_hosts,
+    compile_listeners,
+    compile_rate_limits,
+    compile_resolver,
+    compile_upstreams,
+)
 from jwtgate.config.validate import validate
 from jwtgate.errors import ConfigError
-from jwtgate.plan import DecisionCache, Listener, Plan, Server, SignerSettings, Tls, Upstream
+from jwtgate.plan import DecisionCache, Plan, SignerSettings
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
 
-    from jwtgate.config.schema import ListenerSection, SignerSection, UpstreamSection
+    from jwtgate.config.schema import SignerSection
     from jwtgate.config.validate import Validated
 
 _MIN_WORKERS = 2  # one may be restarted while the other answers
@@ -105,13 +112,13 @@ def _compile(
     }
     overrides = compile_denials(gateway.denials, ("denials",), report)
     compiled = compile_routes(validated, policies, issuers, overrides, report)
-    upstreams = _upstreams(gateway.upstreams, report)
+    upstreams = compile_upstreams(gateway.upstreams, files, report)
     _warn_of_unused(validated, named, report)
     used_issuers = {name for policy in compiled.policies.values() for name in policy.issuers}
     used_upstreams = {route.upstream for route in compiled.routes}
     _warn_of_trust_in_everyone(gateway.trusted_proxies, report)
     return Plan(
-        listeners=_listeners(gateway.listen, files, report),
+        listeners=compile_listeners(gateway.listen, files, report),
         run_dir=files.path(gateway.run_dir) if gateway.run_dir is not None else None,
         state_dir=files.path(gateway.state_dir) if gateway.state_dir is not None else None,
         trusted_proxies=tuple(gateway.trusted_proxies),
@@ -125,55 +132,12 @@ def _compile(
         cache=DecisionCache(gateway.cache.max_size),
         workers=gateway.workers or max(_MIN_WORKERS, cpu_count),
         signer=_signer(gateway.signer, files) if gateway.signer else None,
+        hosts=compile_hosts(gateway, files, report),
+        rate_limits=compile_rate_limits(gateway.rate_limits),
+        resolver=compile_resolver(gateway.resolver),
+        traceparent=gateway.traceparent,
+        shutdown_timeout=gateway.shutdown_timeout,
     )
-
-
-def _listeners(sections: list[ListenerSection], files: Files, report: Report) -> tuple[Listener, ...]:
-    listeners: dict[str, Listener] = {}
-    for index, section in enumerate(sections):
-        path = ("listen", index)
-        if section.address in listeners:
-            message = f"a second listener on {section.address}"
-            report.error((*path, "address"), message, "remove one of them")
-        tls = None
-        if section.tls:
-            certificate = files.readable((*path, "tls", "certificate"), section.tls.certificate, report)
-            key = files.readable((*path, "tls", "key"), section.tls.key, report)
-            tls = Tls(certificate, key) if certificate and key else None
-            first = next((listener.tls for listener in listeners.values() if listener.tls), None)
-            if tls and first and tls != first:
-                # They stand in one server block of NGINX, and that has one certificate.
-                message = "this listener has another certificate than the one before it"
-                report.error((*path, "tls"), message, "give all TLS listeners the same certificate and key")
-        listeners.setdefault(section.address, Listener(section.address, tls))
-    return tuple(listeners.values())
-
-
-def _upstreams(sections: Mapping[str, UpstreamSection], report: Report) -> dict[str, Upstream]:
-    upstreams: dict[str, Upstream] = {}
-    names: dict[str, str] = {}
-    for name, section in sections.items():
-        first = names.setdefault(name.lower(), name)
-        if first != name:
-            # ngx_http_upstream_add compares names without case.
-            message = f'the upstream "{name}" differs from "{first}" in case only'
-            report.error(("upstreams", name), message, "NGINX takes them for one: rename it", at_key=True)
-        if name.lower().startswith("jwtgate"):
-            message = f'the upstream name "{name}" begins with jwtgate'
-            report.error(("upstreams", name), message, "such names are the gateway's own: rename it", at_key=True)
-        if not section.servers:
-            message, hint = f'upstream "{name}" has no servers', "write http://host:3000"
-            report.error(("upstreams", name), message, hint, at_key=True)
-            continue
-        tls = section.servers[0].tls
-        for index, server in enumerate(section.servers):
-            if server.tls != tls:
-                message = f'upstream "{name}" mixes http and https'
-                hint = "NGINX speaks to all servers of an upstream alike: make two upstreams"
-                report.error(("upstreams", name, "servers", index), message, hint)
-        servers = tuple(Server(server.address) for server in section.servers)
-        upstreams[name] = Upstream(name, servers, tls, section.keepalive)
-    return upstreams
 
 
 def _access_log(value: str | None, files: Files) -> str | None:
@@ -212,6 +176,13 @@ def _warn_of_unused(validated: Validated, policies: Mapping[str, tuple[str, ...]
         _Use("policy", "route", "policies", gateway.policies, {route.policy for route in gateway.routes}),
         _Use("upstream", "route", "upstreams", gateway.upstreams, {route.upstream for route in gateway.routes}),
         _Use("issuer", "policy", "issuers", gateway.issuers, issuers),
+        _Use(
+            "rate limit",
+            "route",
+            "rate_limits",
+            gateway.rate_limits,
+            {route.rate_limit for route in gateway.routes},
+        ),
     )
     for use in uses:
         for name in use.names:

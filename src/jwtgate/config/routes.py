@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 from jwtgate.config.answers import Overrides, answers
 from jwtgate.config.denials import compile_denials
 from jwtgate.config.problems import nearest
+from jwtgate.config.transport import speaks_http2
 from jwtgate.plan import Discovery, InlineJwks, Issuer, JwksFile, JwksUrl, Policy, Route, SharedSecret
 
 if TYPE_CHECKING:
@@ -122,13 +123,15 @@ class _Checks:
             self._known("policies", section.policy, (*path, "policy"))
         self._who_gets_through(section, path)
         self._prefix_only(section, path)
+        self._grpc(section, path)
+        self._rate_limit(section, path)
         self._identity(section, path)
 
     def _known(self, names: str, name: str, path: Path) -> None:
         known = self.validated.names[names]
         if known is None or name in known:
             return
-        noun = path[-1]
+        noun = str(path[-1]).replace("_", " ")
         hint = nearest(name, known) or f"there are no {names} yet: add {names}: and the {noun} below it"
         self.report.error(path, f"unknown {noun} {self.report.shown(path, name)}", hint)
 
@@ -162,6 +165,29 @@ class _Checks:
             self.report.error((*path, "redirect_slash"), message, "remove it", at_key=True)
         elif section.redirect_slash:
             self.redirecting.append((section.host, section.path, path))
+
+    def _grpc(self, section: RouteSection, path: Path) -> None:
+        if not section.grpc:
+            return
+        if not any(map(speaks_http2, self.validated.gateway.listen)):
+            message = "gRPC needs HTTP/2, which no listener speaks"
+            hint = "add http2: true to a listener, or tls, which brings it"
+            self.report.error((*path, "grpc"), message, hint, at_key=True)
+        for key in ("strip_prefix", "redirect_slash", "websocket", "sse", "cache_jwks"):
+            if getattr(section, key):
+                message = f'"{key}" has no meaning on a gRPC route'
+                hint = "gRPC sends POST /package.Service/Method and nothing else: remove it"
+                self.report.error((*path, key), message, hint, at_key=True)
+
+    def _rate_limit(self, section: RouteSection, path: Path) -> None:
+        name = section.rate_limit
+        if name is None:
+            return
+        self._known("rate_limits", name, (*path, "rate_limit"))
+        limit = self.validated.gateway.rate_limits.get(name)
+        if limit and limit.by == "subject" and section.public:
+            message = "this limit counts subjects, and a public route knows none"
+            self.report.error((*path, "rate_limit"), message, "name one by address, or use a policy")
 
     def _identity(self, section: RouteSection, path: Path) -> None:
         for header in section.identity:
@@ -199,7 +225,7 @@ class _Maker:
 
     def route(self, section: RouteSection, path: Path) -> None:
         defaults = self.gateway.defaults
-        long_lived = section.websocket or section.sse
+        long_lived = section.websocket or section.sse or section.grpc
         self.routes.append(
             Route(
                 host=section.host,
@@ -212,8 +238,11 @@ class _Maker:
                 allow_encoded_slashes=section.allow_encoded_slashes,
                 websocket=section.websocket,
                 sse=section.sse,
+                grpc=section.grpc,
+                rate_limit=section.rate_limit,
                 cache_jwks=section.cache_jwks,
-                max_body=_first(section.max_body, defaults.max_body, _MAX_BODY),
+                # A stream of messages is one body.
+                max_body=_first(section.max_body, 0 if section.grpc else defaults.max_body, _MAX_BODY),
                 connect_timeout=_first(section.connect_timeout, defaults.connect_timeout, _CONNECT_TIMEOUT),
                 # The gateway's default is for ordinary answers; it would cut a quiet connection off.
                 read_timeout=_first(

@@ -36,11 +36,16 @@ _KINDS = (
     _Kind((), "the file", schema.Gateway),
     _Kind(("listen", "*"), "listener", schema.ListenerSection),
     _Kind(("listen", "*", "tls"), "tls", schema.TlsSection),
+    _Kind(("hosts", "*"), "host", schema.HostSection),
+    _Kind(("hosts", "*", "tls"), "tls", schema.TlsSection),
+    _Kind(("resolver",), "resolver", schema.ResolverSection),
     _Kind(("issuers", "*"), "issuer", schema.IssuerSection),
     _Kind(("issuers", "*", "fetch"), "fetch", schema.FetchSection),
     _Kind(("issuers", "*", "refresh"), "refresh", schema.RefreshSection),
     _Kind(("policies", "*"), "policy", schema.PolicySection),
     _Kind(("upstreams", "*"), "upstream", schema.UpstreamSection),
+    _Kind(("upstreams", "*", "tls"), "tls", schema.UpstreamTlsSection),
+    _Kind(("rate_limits", "*"), "rate limit", schema.RateLimitSection),
     _Kind(("routes", "*"), "route", schema.RouteSection),
     _Kind(("routes", "*", "denials", "*"), "denial", schema.DenialSection),
     _Kind(("denials", "*"), "denial", schema.DenialSection),
@@ -60,8 +65,8 @@ _EXPECTED: dict[str, tuple[str, str]] = {
 }
 
 # Sections whose entries stand on their own: one that is wrong does not take the others with it.
-_BY_ENTRY = ("issuers", "policies", "upstreams", "routes", "denials")
-_NAMED = ("issuers", "policies", "upstreams")
+_BY_ENTRY = ("hosts", "issuers", "policies", "upstreams", "rate_limits", "routes", "denials")
+_NAMED = ("issuers", "policies", "upstreams", "rate_limits")
 _TOP = tuple(schema.Gateway.model_fields)
 _STAND_INS: dict[str, Any] = {"version": schema.VERSION, "routes": []}
 

@@ -12,13 +12,24 @@ from jwtgate.config import load, load_text
 from jwtgate.errors import ConfigError
 from jwtgate.keys import generate_signing_key
 from jwtgate.keys.metadata import metadata_urls
-from jwtgate.plan import Discovery, InlineJwks, JwksFile, JwksUrl, Listener, Server, SharedSecret, Tls
+from jwtgate.plan import (
+    Discovery,
+    InlineJwks,
+    JwksFile,
+    JwksUrl,
+    Listener,
+    RateLimit,
+    SharedSecret,
+    Tls,
+    UpstreamTls,
+)
 from jwtgate.reasons import Reason
 
 if TYPE_CHECKING:
     from jwtgate.config import Loaded
     from jwtgate.plan import Issuer, KeySource, Plan, Policy, Route
 
+HOSTS = Path("/etc/hosts")
 SECRET = "a secret of thirty-two bytes, yes"
 ENVIRON = {"SECRET": SECRET, "PORT": "9000", "BASE64_SECRET": "base64:" + "AAEC" * 11}
 
@@ -287,8 +298,92 @@ def test_an_upstream_has_a_short_and_a_long_form(
     written: str, servers: list[str], tls: bool, keepalive: int
 ) -> None:
     given = plan(upstreams=f"{{app: {written}}}").upstreams["app"]
-    assert given.servers == tuple(map(Server, servers))
-    assert (given.tls, given.keepalive) == (tls, keepalive)
+    assert [server.address for server in given.servers] == servers
+    assert (given.tls is not None, given.keepalive) == (tls, keepalive)
+
+
+def test_a_server_knows_whether_its_host_has_to_be_resolved() -> None:
+    given = plan(upstreams="{app: [http://app, http://10.0.0.1, 'http://[::1]', unix:/run/app.sock]}").upstreams[
+        "app"
+    ]
+    assert [server.is_name for server in given.servers] == [True, False, False, False]
+
+
+@pytest.mark.parametrize(
+    ("written", "tls"),
+    [
+        ("https://a", UpstreamTls("a")),
+        ("{servers: [https://a, https://b], tls: {server_name: c}}", UpstreamTls("c")),
+        ("{servers: [https://10.0.0.1], tls: {server_name: c}}", UpstreamTls("c")),
+        ("{servers: [https://a], tls: {ca_file: /etc/hosts}}", UpstreamTls("a", ca_file=HOSTS)),
+        (
+            "{servers: [https://a], tls: {client_certificate: /etc/hosts}}",
+            UpstreamTls("a", client_certificate=HOSTS, client_key=HOSTS),
+        ),
+        ("{servers: [https://a], tls: {insecure_skip_verify: true}}", UpstreamTls("a", verify=False)),
+    ],
+)
+def test_what_a_service_must_prove_by_tls(written: str, tls: UpstreamTls) -> None:
+    assert plan(upstreams=f"{{app: {written}}}").upstreams["app"].tls == tls
+
+
+@pytest.mark.parametrize(
+    ("written", "about"),
+    [
+        ("{servers: [https://a, https://b]}", "the certificates of all servers"),
+        ("{servers: [https://a], tls: {insecure_skip_verify: true}}", "reads and changes everything"),
+    ],
+)
+def test_an_operator_is_warned_of_what_tls_does_not_say(written: str, about: str) -> None:
+    (warning,) = loaded(upstreams=f"{{app: {written}}}").warnings
+    assert about in warning.message
+
+
+@pytest.mark.parametrize(
+    ("listener", "http2", "redirect_port"),
+    [
+        ("{address: 8000}", False, None),
+        ("{address: 8000, http2: true}", True, None),
+        ("{address: 8000, tls: {certificate: /etc/hosts, key: /etc/hosts}}", True, None),
+        ("{address: 8000, tls: {certificate: /etc/hosts, key: /etc/hosts}, http2: false}", False, None),
+        ("{address: 8000, redirect_to_https: 8443}", False, 8443),
+        ("{address: 8000, redirect_to_https: true}", False, 9443),
+    ],
+)
+def test_a_listener_speaks_http2_or_sends_to_https(listener: str, http2: bool, redirect_port: int | None) -> None:
+    other = "{address: 9443, tls: {certificate: /etc/hosts, key: /etc/hosts}}"
+    given = plan(listen=f"[{listener}, {other}]").listeners[0]
+    assert (given.http2, given.redirect_port) == (http2, redirect_port)
+
+
+@pytest.mark.parametrize(
+    ("written", "servers"),
+    [
+        ("127.0.0.11", ("127.0.0.11",)),
+        ("['127.0.0.1:5353', '::1', '[::1]:53']", ("127.0.0.1:5353", "[::1]", "[::1]:53")),
+        ("{servers: 127.0.0.11, valid: 10s}", ("127.0.0.11",)),
+    ],
+)
+def test_name_servers_are_written_as_nginx_reads_them(written: str, servers: tuple[str, ...]) -> None:
+    given = plan(resolver=written).resolver
+    assert given is not None
+    assert given.servers == servers
+    assert given.valid == (10 if "valid" in written else None)
+
+
+def test_a_rate_limit_has_its_rate_as_its_burst_unless_it_says_otherwise() -> None:
+    limits = "{a: {by: address, rate: 10/s}, b: {by: subject, rate: 300/m, burst: 20}}"
+    assert plan(rate_limits=limits).rate_limits == {
+        "a": RateLimit("a", "address", 10, "s", 10),
+        "b": RateLimit("b", "subject", 300, "m", 20),
+    }
+
+
+def test_a_grpc_route_is_long_lived_and_its_stream_has_no_end() -> None:
+    routes = "[{path: /s.S/, upstream: app, policy: p, grpc: true}, {path: /, upstream: app, policy: p}]"
+    grpc, http = plan(listen="{address: 8000, http2: true}", routes=routes).routes
+    assert (grpc.grpc, grpc.max_body, grpc.read_timeout) == (True, 0, 3600)
+    assert (http.grpc, http.max_body, http.read_timeout) == (False, 10 * 1024**2, 60)
 
 
 def test_a_route_without_a_slash_at_its_end_is_exact() -> None:

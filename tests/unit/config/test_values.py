@@ -69,9 +69,9 @@ def test_a_network_is_a_cidr_block(written: str, block: str) -> None:
 @pytest.mark.parametrize(
     ("written", "server"),
     [
-        ("http://app", ServerAddress("app:80", tls=False)),
-        ("https://app", ServerAddress("app:443", tls=True)),
-        ("http://app_1.internal:3000", ServerAddress("app_1.internal:3000", tls=False)),
+        ("http://app", ServerAddress("app:80", tls=False, is_name=True)),
+        ("https://app", ServerAddress("app:443", tls=True, is_name=True)),
+        ("http://app_1.internal:3000", ServerAddress("app_1.internal:3000", tls=False, is_name=True)),
         ("http://[::1]:3000", ServerAddress("[::1]:3000", tls=False)),
         ("https://[::1]", ServerAddress("[::1]:443", tls=True)),
         ("http://10.0.0.1:1", ServerAddress("10.0.0.1:1", tls=False)),

@@ -16,11 +16,13 @@ from jwtgate.config.schema.issuers import (
     RefreshSection,
 )
 from jwtgate.config.schema.json_schema import json_schema
-from jwtgate.config.schema.listeners import ListenerSection, TlsSection
+from jwtgate.config.schema.listeners import HostSection, ListenerSection, TlsSection
 from jwtgate.config.schema.policies import PolicySection
+from jwtgate.config.schema.rate_limits import RateLimitSection
+from jwtgate.config.schema.resolver import ResolverSection
 from jwtgate.config.schema.routes import DefaultsSection, RouteSection
 from jwtgate.config.schema.signer import SignerSection
-from jwtgate.config.schema.upstreams import UpstreamSection
+from jwtgate.config.schema.upstreams import UpstreamSection, UpstreamTlsSection
 
 __all__ = [
     "FAULT",
@@ -33,14 +35,18 @@ __all__ = [
     "Denials",
     "FetchSection",
     "Gateway",
+    "HostSection",
     "IssuerSection",
     "ListenerSection",
     "PolicySection",
+    "RateLimitSection",
     "RefreshSection",
+    "ResolverSection",
     "RouteSection",
     "Section",
     "SignerSection",
     "TlsSection",
     "UpstreamSection",
+    "UpstreamTlsSection",
     "json_schema",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
@@ -15,19 +15,23 @@ from jwtgate.config.schema.fields import (
     SERVER_JSON,
     SIZE_JSON,
     FilePath,
+    HostName,
     Name,
     OrOne,
     OrShort,
     PolicyName,
     Section,
+    Timeout,
     a_list,
     between,
     checked,
     not_empty,
 )
 from jwtgate.config.schema.issuers import IssuerSection
-from jwtgate.config.schema.listeners import ListenerSection, listener_sections
+from jwtgate.config.schema.listeners import HostSection, ListenerSection, listener_sections
 from jwtgate.config.schema.policies import PolicySection
+from jwtgate.config.schema.rate_limits import RateLimitSection
+from jwtgate.config.schema.resolver import NAME_SERVER_JSON, ResolverSection, resolver_section
 from jwtgate.config.schema.routes import DefaultsSection, RouteSection
 from jwtgate.config.schema.signer import SignerSection
 from jwtgate.config.schema.upstreams import UpstreamSection, upstream_section
@@ -86,6 +90,30 @@ class Gateway(Section):
         description="A port, an address and port, or a list of these, with TLS or without. Default 8000.",
         examples=[8000],
     )
+    hosts: dict[HostName, HostSection] = Field(
+        default={},
+        description="Hosts with a certificate of their own.",
+        examples=[{"api.example.com": {"tls": {"certificate": "tls/api.crt", "key": "tls/api.key"}}}],
+    )
+    resolver: Annotated[
+        ResolverSection | None,
+        BeforeValidator(resolver_section),
+        OrShort((NAME_SERVER_JSON, {"type": "array", "items": NAME_SERVER_JSON, "minItems": 1})),
+    ] = Field(
+        default=None,
+        description="Name servers for upstreams' host names. Default: those of /etc/resolv.conf.",
+        examples=["127.0.0.11"],
+    )
+    traceparent: Literal["forward", "generate", "replace"] = Field(
+        default="forward",
+        description="W3C trace context to services. `forward`: the client's, if it is well-formed. `generate`: "
+        "and a new one where there is none. `replace`: always a new one.",
+    )
+    shutdown_timeout: Timeout = Field(
+        default=5,
+        description="How long connections in use may go on when the gateway stops or is reloaded.",
+        examples=["5s"],
+    )
     run_dir: FilePath | None = Field(
         default=None,
         description="Directory for sockets and the cache. Default: chosen at start.",
@@ -125,6 +153,7 @@ class Gateway(Section):
             OrShort((SERVER_JSON, {"type": "array", "items": SERVER_JSON, "minItems": 1})),
         ],
     ] = Field(default={}, description="The services behind the gateway, by name.")
+    rate_limits: dict[Name, RateLimitSection] = Field(default={}, description="Limits that routes name.")
     routes: list[RouteSection] = Field(
         description="What the gateway serves. What no route matches is 404.",
         examples=[[{"path": "/", "upstream": "app", "public": True}]],

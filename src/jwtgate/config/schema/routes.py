@@ -47,7 +47,9 @@ class RouteSection(Section):
         default=False, description="Answer `/orders` by a redirect to `/orders/` instead of 404."
     )
     allow_encoded_slashes: bool = Field(
-        default=False, description="Pass on encoded slashes and dots in the path instead of refusing them."
+        default=False,
+        description="Pass on encoded slashes (`%2F`) and dots in the path instead of refusing them. Dot segments "
+        "in any spelling, `;`, backslashes and zeros are refused on every route.",
     )
     staleness: Staleness | None = Field(
         default=None,
@@ -62,16 +64,22 @@ class RouteSection(Section):
     )
     websocket: bool = Field(default=False, description="Pass websocket upgrades.")
     sse: bool = Field(default=False, description="Pass server-sent events, unbuffered.")
+    grpc: bool = Field(default=False, description="gRPC: speak HTTP/2 to the service. Needs an HTTP/2 listener.")
+    rate_limit: Text | None = Field(
+        default=None,
+        description="One of rate_limits; what is above it is answered by 429.",
+        examples=["per_client"],
+    )
     cache_jwks: bool = Field(
         default=False,
         description="Cache the service's answers as long as its Cache-Control says; public routes only.",
     )
     max_body: Size | None = Field(
-        default=None, description="The largest request body; 0: any. Default 10m.", examples=["10m"]
+        default=None, description="The largest request body; 0: any. Default 10m; 0 for grpc.", examples=["10m"]
     )
     connect_timeout: Timeout | None = Field(default=None, description="Default 5s.", examples=["5s"])
     read_timeout: Timeout | None = Field(
-        default=None, description="Default 60s; 1h for websocket and sse.", examples=["60s"]
+        default=None, description="Default 60s; 1h for websocket, sse and grpc.", examples=["60s"]
     )
     send_timeout: Timeout | None = Field(default=None, description="Default 60s.", examples=["60s"])
     denials: Denials = {}
