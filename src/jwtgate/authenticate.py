@@ -1,4 +1,4 @@
-"""The request's straight line: credential → parse → issuer → key → verify → claims → identity.
+"""The request's straight line: credential → parse → issuer → key → verify → claims → requirements → identity.
 
 `Authenticator` does no I/O and knows no clock; the validator, `jwtgate explain`, the fuzzer and the benchmark all
 call it. What it lacks it says: `NeedKeys` asks for an issuer's keys, and the caller, who can wait, fetches them
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from jwtgate.identity import identity_headers
+from jwtgate.policy import NO_REQUEST, compile_requirement
 from jwtgate.reasons import Reason
 from jwtgate.tokens import (
     ClaimRules,
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
     from jwtgate.keys import KeySet
     from jwtgate.plan import Issuer, Plan, Policy
+    from jwtgate.policy import Compiled, Request
     from jwtgate.tokens import UnverifiedToken
 
 
@@ -57,6 +59,7 @@ class Step(StrEnum):
     KEY = "key"
     VERIFY = "verify"
     CLAIMS = "claims"
+    REQUIREMENTS = "requirements"
     IDENTITY = "identity"
 
 
@@ -74,12 +77,13 @@ class Allow(msgspec.Struct, frozen=True):
 
 
 class Deny(msgspec.Struct, frozen=True):
-    """Do not let it through."""
+    """Do not let it through. `position` names the requirement of the policy that was not met."""
 
     reason: Reason
     step: Step
     issuer: Issuer | None = None  # with `token`: whose signature was good
     token: VerifiedToken | None = None
+    position: str | None = None
 
 
 class NeedKeys(msgspec.Struct, frozen=True):
@@ -94,11 +98,20 @@ Outcome = Allow | Deny | NeedKeys
 
 
 @dataclass(frozen=True, slots=True)
-class _Trusted:
-    """A policy's issuers, each with its rules, by `iss` and by name; the largest token that any of them allows."""
+class _Trust:
+    """What a policy asks of one issuer's tokens. `requirement` is None where a token that holds is enough."""
 
-    issuers: Mapping[str, tuple[Issuer, ClaimRules]]
-    by_name: Mapping[str, tuple[Issuer, ClaimRules]]
+    issuer: Issuer
+    rules: ClaimRules
+    requirement: Compiled | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Trusted:
+    """A policy's issuers by `iss` and by name; the largest token that any of them allows."""
+
+    issuers: Mapping[str, _Trust]
+    by_name: Mapping[str, _Trust]
     max_token_bytes: int
 
 
@@ -111,17 +124,23 @@ class Authenticator:
         self._policies = plan.policies
         self._verified = verified
         self._by_policy = {
-            policy.id: _trusted([plan.issuers[name] for name in policy.issuers])
+            policy.id: _trusted(policy, [plan.issuers[name] for name in policy.issuers])
             for policy in plan.policies.values()
         }
 
     def __call__(
-        self, keysets: Mapping[str, KeySet], policy_id: str, credential: Credential | Reason, now: float
+        self,
+        keysets: Mapping[str, KeySet],
+        policy_id: str,
+        credential: Credential | Reason,
+        now: float,
+        request: Request = NO_REQUEST,
     ) -> Outcome:
         """Decide about one request.
 
         `keysets` are by issuer name; an issuer without usable keys is absent. `credential` is what the request
-        brought, or why that is nothing to look at. `now` is Unix time in seconds.
+        brought, or why that is nothing to look at. `now` is Unix time in seconds. `request` has the inputs that
+        the policy declares.
         """
         policy = self._policies.get(policy_id)
         if policy is None:
@@ -134,8 +153,7 @@ class Authenticator:
         digest = token_digest(credential.token)
         remembered = self._remembered(keysets, trusted, credential.token, digest)
         if remembered is not None:
-            issuer, rules, verified = remembered
-            return _decide(issuer, rules, policy, verified, now)
+            return _decide(*remembered, policy, request, now)
         token = parse(credential.token, max_bytes=trusted.max_token_bytes)
         if isinstance(token, Reason):
             return Deny(token, Step.PARSE)
@@ -144,15 +162,15 @@ class Authenticator:
             return Deny(claimed, Step.ISSUER)
         if claimed not in trusted.issuers:
             return Deny(Reason.ISSUER_UNKNOWN, Step.ISSUER)
-        issuer, rules = trusted.issuers[claimed]
-        if len(credential.token) > issuer.max_token_bytes:
+        trust = trusted.issuers[claimed]
+        if len(credential.token) > trust.issuer.max_token_bytes:
             return Deny(Reason.TOKEN_TOO_LARGE, Step.ISSUER)
-        checked = self._verify(keysets, issuer, digest, token)
-        return _decide(issuer, rules, policy, checked, now) if isinstance(checked, VerifiedToken) else checked
+        checked = self._verify(keysets, trust.issuer, digest, token)
+        return _decide(trust, checked, policy, request, now) if isinstance(checked, VerifiedToken) else checked
 
     def _remembered(
         self, keysets: Mapping[str, KeySet], trusted: _Trusted, text: str, digest: bytes
-    ) -> tuple[Issuer, ClaimRules, VerifiedToken] | None:
+    ) -> tuple[_Trust, VerifiedToken] | None:
         """The token, when a key of the issuer's present set verified it before and its limits permit it still.
 
         Whose token it is was settled then, by its `iss`: issuers can share a key set.
@@ -163,9 +181,9 @@ class Authenticator:
         name, token = found
         if name not in trusted.by_name:  # verified for another policy
             return None
-        issuer, rules = trusted.by_name[name]
-        fits = len(text) <= issuer.max_token_bytes and token.algorithm in issuer.algorithms
-        return (issuer, rules, token) if fits else None
+        trust = trusted.by_name[name]
+        fits = len(text) <= trust.issuer.max_token_bytes and token.algorithm in trust.issuer.algorithms
+        return (trust, token) if fits else None
 
     def _verify(
         self, keysets: Mapping[str, KeySet], issuer: Issuer, digest: bytes, token: UnverifiedToken
@@ -188,17 +206,24 @@ class Authenticator:
         return verified
 
 
-def _decide(issuer: Issuer, rules: ClaimRules, policy: Policy, token: VerifiedToken, now: float) -> Allow | Deny:
+def _decide(trust: _Trust, token: VerifiedToken, policy: Policy, request: Request, now: float) -> Allow | Deny:
     """What follows a good signature. It is evaluated anew for each request, whatever was remembered."""
-    refused = check_claims(token, rules, now)
+    issuer = trust.issuer
+    refused = check_claims(token, trust.rules, now)
     if refused is not None:
         return Deny(refused, Step.CLAIMS, issuer, token)
+    end = token.claims["exp"] + issuer.leeway
+    requirement = trust.requirement
+    if requirement is not None:
+        failure = requirement.check(token.claims, request, now)
+        if failure is not None:
+            return Deny(failure.reason, Step.REQUIREMENTS, issuer, token, failure.position)
+        if requirement.horizon is not None:
+            end = min(end, requirement.horizon(token.claims, now))
     identity = identity_headers(token.claims, policy.identity)
     if identity is None:
         return Deny(Reason.CLAIMS_UNREADABLE, Step.IDENTITY, issuer, token)
-    return Allow(
-        token, issuer, identity, _cacheable_until(token.claims["exp"] + rules.leeway, policy.staleness, now)
-    )
+    return Allow(token, issuer, identity, _cacheable_until(end, policy.staleness, now))
 
 
 def _cacheable_until(end: float, staleness: int, now: float) -> int:
@@ -211,10 +236,17 @@ def _cacheable_until(end: float, staleness: int, now: float) -> int:
     return until if staleness and until >= floor(now) else 0
 
 
-def _trusted(issuers: Sequence[Issuer]) -> _Trusted:
+def _trusted(policy: Policy, issuers: Sequence[Issuer]) -> _Trusted:
+    requirement = policy.requirement
+    # Compiled once for all issuers whose tokens have their claims in the same places.
+    compiled = {
+        names: compile_requirement(requirement, names) if requirement is not None else None
+        for names in {issuer.claim_names for issuer in issuers}
+    }
+    trusts = [_Trust(issuer, _rules(issuer), compiled[issuer.claim_names]) for issuer in issuers]
     return _Trusted(
-        {issuer.issuer: (issuer, _rules(issuer)) for issuer in issuers},
-        {issuer.name: (issuer, _rules(issuer)) for issuer in issuers},
+        {trust.issuer.issuer: trust for trust in trusts},
+        {trust.issuer.name: trust for trust in trusts},
         max((issuer.max_token_bytes for issuer in issuers), default=0),
     )
 

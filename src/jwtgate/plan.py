@@ -11,11 +11,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from jwtgate.keys.freshness import Pace
+from jwtgate.policy import DEFAULT_CLAIM_NAMES, ClaimNames
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from jwtgate.policy import Requirement
     from jwtgate.reasons import Reason
 
 
@@ -99,6 +101,7 @@ class Issuer:
     pace: Pace = field(default_factory=Pace)  # how often its keys are fetched
     start: StartMode = "degrade"
     tenant_of: str | None = None  # name in gateway.yaml of the template that this is one tenant of
+    claim_names: ClaimNames = DEFAULT_CLAIM_NAMES  # where its tokens have scopes, roles and groups
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +117,7 @@ class Policy:
     bare_token: bool  # the Authorization header may hold the token without a scheme
     staleness: int  # how long NGINX may repeat an allow; 0: not at all
     identity: tuple[tuple[str, str], ...]  # (request header to the service, claim)
+    requirement: Requirement | None = None  # beside a token that holds; None: nothing
 
 
 @dataclass(frozen=True, slots=True)

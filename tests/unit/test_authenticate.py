@@ -11,6 +11,7 @@ from jwtgate import SigningKey, generate_signing_key, mint, read_jwks
 from jwtgate.authenticate import Allow, Authenticator, Credential, Deny, NeedKeys, Step
 from jwtgate.config import load_text
 from jwtgate.keys.encoding import encode_base64url
+from jwtgate.policy import Request
 from jwtgate.reasons import Reason
 from jwtgate.tokens import VerifiedToken, VerifiedTokens
 
@@ -30,16 +31,22 @@ listen: 8000
 issuers:
   one: {issuer: https://one.example, jwks: https://one.example/jwks, audience: us, algorithms: [ES256], leeway: 0s}
   two: {issuer: https://two.example, jwks: https://two.example/jwks, audience: us, algorithms: [ES256, EdDSA],
-        leeway: 5s, max_token_bytes: 1024}
+        leeway: 5s, max_token_bytes: 1024, claims: {roles: realm_access.roles}}
 policies:
   one: {issuer: one}
   both: {issuers: [one, two]}
+  editor: {issuers: [one, two], require: {scopes: write, roles: {any: [editor, admin]}}}
+  fresh: {issuer: one, require: {max_age: 60s}}
+  by-method: {issuer: one, require: {methods: {GET: true, POST: {roles: editor}}}}
 upstreams: {app: http://127.0.0.1:1}
 routes:
   - {path: /, upstream: app, policy: one, identity: {X-User: sub, X-Roles: roles}}
   - {path: /both/, upstream: app, policy: both}
   - {path: /bare/, upstream: app, policy: one, bare_token: true}
   - {path: /uncached/, upstream: app, policy: one, staleness: 0}
+  - {path: /editor/, upstream: app, policy: editor}
+  - {path: /fresh/, upstream: app, policy: fresh}
+  - {path: /by-method/, upstream: app, policy: by-method}
 """,
     "gateway.yaml",
     {},
@@ -313,6 +320,84 @@ def test_how_long_a_decision_may_be_repeated(policy: str, exp: float, now: float
         assert int(now) <= until < exp + leeway
         assert until + 1 <= exp + leeway, "never during a second in which the token ends"
         assert until + 1 <= now + PLAN.policies[policy].staleness
+
+
+# Requirements
+
+
+REQUIRED = {
+    "all there": ({"scope": "read write", "roles": ["admin"]}, None, None),
+    "no scope": ({"roles": ["admin"]}, Reason.SCOPE_MISSING, "scopes"),
+    "no role": ({"scope": "write"}, Reason.ROLE_MISSING, "roles"),
+    "roles where another issuer has them": (
+        {"scope": "write", "realm_access": {"roles": ["admin"]}},
+        Reason.ROLE_MISSING,
+        "roles",
+    ),
+}
+
+
+@pytest.mark.parametrize(("more", "reason", "position"), REQUIRED.values(), ids=REQUIRED.keys())
+@pytest.mark.parametrize("memory", [0, 1 << 20], ids=["verified each time", "remembered"])
+def test_a_token_must_meet_what_the_policy_requires(
+    memory: int, more: dict[str, object], reason: Reason | None, position: str | None
+) -> None:
+    authenticate = Authenticator(PLAN, VerifiedTokens(memory))
+    text = mint(claims(**more), KEY)
+    for _ in range(3):
+        outcome = ask(text, policy_of("/editor/"), authenticate=authenticate)
+        if reason is None:
+            assert isinstance(outcome, Allow)
+        else:
+            assert isinstance(outcome, Deny)
+            assert (outcome.reason, outcome.step, outcome.position) == (reason, Step.REQUIREMENTS, position)
+            assert outcome.token is not None
+
+
+def test_each_issuer_has_its_roles_where_it_says() -> None:
+    def of_two(**more: object) -> str:
+        return token(KEYS_OF_TWO, iss="https://two.example", scope="write", **more)
+
+    assert isinstance(ask(of_two(realm_access={"roles": ["editor"]}), policy_of("/editor/")), Allow)
+    refused = ask(of_two(roles=["editor"]), policy_of("/editor/"))
+    assert isinstance(refused, Deny)
+    assert refused.reason is Reason.ROLE_MISSING
+
+
+def test_claims_are_checked_before_requirements() -> None:
+    refused = ask(token(aud="somebody else"), policy_of("/editor/"))
+    assert isinstance(refused, Deny)
+    assert refused.step is Step.CLAIMS
+
+
+def test_a_token_of_another_policy_has_to_meet_this_one_too() -> None:
+    authenticate = remembering()
+    text = token()
+    assert isinstance(ask(text, ONE, authenticate=authenticate), Allow)
+    assert isinstance(ask(text, policy_of("/editor/"), authenticate=authenticate), Deny)
+
+
+def test_a_requirement_about_time_ends_the_decision() -> None:
+    fresh = policy_of("/fresh/")
+    outcome = ask(token(auth_time=NOW - 55), fresh)
+    assert isinstance(outcome, Allow)
+    assert outcome.cacheable_until == NOW + 4
+    late = ask(token(auth_time=NOW - 60), fresh)
+    assert isinstance(late, Deny)
+    assert late.reason is Reason.STEP_UP_REQUIRED
+
+
+def test_needs_differ_by_method() -> None:
+    authenticate = Authenticator(PLAN, VerifiedTokens(0))
+    policy = policy_of("/by-method/")
+
+    def by(method: str, text: str) -> bool:
+        return isinstance(authenticate(KEYS, policy, Credential(text), NOW, Request(method)), Allow)
+
+    reader, editor = token(), token(roles=["editor"])
+    assert [by(method, reader) for method in ("GET", "HEAD", "POST", "DELETE")] == [True, True, False, False]
+    assert [by(method, editor) for method in ("GET", "POST", "DELETE")] == [True, True, False]
+    assert isinstance(ask(editor, policy), Deny), "a method that nobody told is none that is named"
 
 
 # What is printed

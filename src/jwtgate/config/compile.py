@@ -9,7 +9,7 @@ from __future__ import annotations
 import gc
 import os
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -37,6 +37,7 @@ from jwtgate.plan import DecisionCache, Plan, SignerSettings
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
 
+    from jwtgate.config.routes import NamedPolicy
     from jwtgate.config.schema import SignerSection
     from jwtgate.config.validate import Validated
 
@@ -107,8 +108,11 @@ def _compile(
     named = compile_policies(validated, report)
     stands_for = issuer_names(gateway.issuers)
     policies = {
-        policy: tuple(chain.from_iterable(stands_for.get(name, (name,)) for name in names))
-        for policy, names in named.items()
+        name: replace(
+            policy,
+            issuers=tuple(chain.from_iterable(stands_for.get(issuer, (issuer,)) for issuer in policy.issuers)),
+        )
+        for name, policy in named.items()
     }
     overrides = compile_denials(gateway.denials, ("denials",), report)
     compiled = compile_routes(validated, policies, issuers, overrides, report)
@@ -169,9 +173,9 @@ class _Use:
     used: Collection[str | None]
 
 
-def _warn_of_unused(validated: Validated, policies: Mapping[str, tuple[str, ...]], report: Report) -> None:
+def _warn_of_unused(validated: Validated, policies: Mapping[str, NamedPolicy], report: Report) -> None:
     gateway = validated.gateway
-    issuers = {name for names in policies.values() for name in names}
+    issuers = {name for policy in policies.values() for name in policy.issuers}
     uses = (
         _Use("policy", "route", "policies", gateway.policies, {route.policy for route in gateway.routes}),
         _Use("upstream", "route", "upstreams", gateway.upstreams, {route.upstream for route in gateway.routes}),

@@ -125,6 +125,25 @@ class Document:
         node = self._find(path)[1]
         return node.value if isinstance(node, ScalarNode) and "$" in node.value else None
 
+    def shown(self, path: Path, value: object) -> str:
+        """The value at a path as a message shows it: as the file has it, where a variable stands in it."""
+        written = self.written(path)
+        match value:
+            case _ if written is not None:
+                return f'"{written}"'
+            case str():
+                return f'"{value}"'
+            case True | False:
+                return "true" if value else "false"
+            case None:
+                return "nothing"
+            case list():
+                return "a list" if value else "an empty list"
+            case dict():
+                return "a mapping" if value else "an empty mapping"
+            case _:
+                return str(value)
+
     def place(self, path: Path) -> str:
         """`file:line:column` of a value."""
         mark = self._find(path)[1].start_mark

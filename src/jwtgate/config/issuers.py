@@ -9,6 +9,7 @@ from jwtgate.config.fetching import compile_pace
 from jwtgate.config.key_sources import compile_keys
 from jwtgate.config.tenants import check_tenants, issuer_name, keys_of, of_tenant, tenants_of
 from jwtgate.plan import Issuer
+from jwtgate.policy import DEFAULT_CLAIM_NAMES, ClaimNames
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from jwtgate.config.document import Path
     from jwtgate.config.files import Files
     from jwtgate.config.report import Report
-    from jwtgate.config.schema import IssuerSection
+    from jwtgate.config.schema import ClaimNamesSection, IssuerSection
     from jwtgate.keys.freshness import Pace
     from jwtgate.plan import KeySource
 
@@ -72,6 +73,13 @@ def _issuer(name: str, section: IssuerSection, keys: KeySource, pace: Pace) -> I
         max_lifetime=section.max_lifetime,
         pace=pace,
         start=section.start,
+        claim_names=_claim_names(section.claims),
+    )
+
+
+def _claim_names(section: ClaimNamesSection) -> ClaimNames:
+    return ClaimNames(
+        section.roles or DEFAULT_CLAIM_NAMES.roles, section.groups or DEFAULT_CLAIM_NAMES.groups, section.scopes
     )
 
 

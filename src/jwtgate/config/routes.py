@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, TypeVar
 from jwtgate.config.answers import Overrides, answers
 from jwtgate.config.denials import compile_denials
 from jwtgate.config.problems import nearest
+from jwtgate.config.requirements import compile_require
 from jwtgate.config.transport import speaks_http2
 from jwtgate.plan import Discovery, InlineJwks, Issuer, JwksFile, JwksUrl, Policy, Route, SharedSecret
+from jwtgate.policy import DEFAULT_CLAIM_NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from jwtgate.config.schema import Gateway, PolicySection, RouteSection
     from jwtgate.config.validate import Validated
     from jwtgate.plan import Answers, KeySource
+    from jwtgate.policy import Requirement
 
 _T = TypeVar("_T")
 
@@ -35,14 +38,24 @@ _TIMEOUT = 60
 _LONG_LIVED_READ_TIMEOUT = 3600  # between two messages of a websocket or an event stream
 
 
-def compile_policies(validated: Validated, report: Report) -> dict[str, tuple[str, ...]]:
-    """The names of the issuers of each policy whose issuers are all known."""
-    compiled: dict[str, tuple[str, ...]] = {}
+@dataclass(frozen=True, slots=True)
+class NamedPolicy:
+    """A policy of the file: the names of its issuers, and what else it requires."""
+
+    issuers: tuple[str, ...]
+    requirement: Requirement | None
+
+
+def compile_policies(validated: Validated, report: Report) -> dict[str, NamedPolicy]:
+    """The policies that are right, by name."""
+    compiled: dict[str, NamedPolicy] = {}
     for name, section in validated.gateway.policies.items():
-        named = _named_issuers(section, ("policies", name), report)
-        known = [issuer for path, issuer in named if _check_issuer(issuer, path, validated, report)]
-        if known and len(known) == len(named):
-            compiled[name] = tuple(known)
+        path: Path = ("policies", name)
+        named = _named_issuers(section, path, report)
+        known = [issuer for at, issuer in named if _check_issuer(issuer, at, validated, report)]
+        requirement = compile_require(section.require, (*path, "require"), report) if section.has_require else None
+        if known and len(known) == len(named) and (requirement is not None or not section.has_require):
+            compiled[name] = NamedPolicy(tuple(known), requirement)
     return compiled
 
 
@@ -82,7 +95,7 @@ class CompiledRoutes:
 
 def compile_routes(
     validated: Validated,
-    policies: Mapping[str, tuple[str, ...]],
+    policies: Mapping[str, NamedPolicy],
     issuers: Mapping[str, Issuer],
     overrides: Overrides,
     report: Report,
@@ -214,7 +227,7 @@ class _Maker:
     """Makes routes of sections, and shares what they have in common."""
 
     gateway: Gateway
-    policy_issuers: Mapping[str, tuple[str, ...]]
+    named: Mapping[str, NamedPolicy]
     issuers: Mapping[str, Issuer]
     overrides: Overrides
     report: Report
@@ -258,7 +271,7 @@ class _Maker:
     def _policy(self, section: RouteSection) -> str | None:
         """The id of the policy that the route needs."""
         name = section.policy
-        if name is None or name not in self.policy_issuers:
+        if name is None or name not in self.named:
             return None
         defaults = self.gateway.defaults
         staleness = _first(section.staleness, defaults.staleness, _STALENESS)
@@ -274,17 +287,19 @@ class _Maker:
     def _make_policy(
         self, name: str, staleness: int, bare_token: bool, identity: tuple[tuple[str, str], ...]
     ) -> Policy:
-        issuers = self.policy_issuers[name]
-        required = {
+        issuers, requirement = self.named[name].issuers, self.named[name].requirement
+        required: dict[str, object] = {
             "bare_token": bare_token,
             "identity": identity,
             "issuers": [_canonical(self.issuers[issuer]) for issuer in issuers if issuer in self.issuers],
             "name": name,
             "staleness": staleness,
         }
+        if requirement is not None:
+            required["requirement"] = repr(requirement)  # of frozen dataclasses: all there is, always the same
         text = json.dumps(required, sort_keys=True, separators=(",", ":"))
         digest = hashlib.sha256(text.encode()).hexdigest()[:8]
-        return Policy(f"{name}-{digest}", name, issuers, bare_token, staleness, identity)
+        return Policy(f"{name}-{digest}", name, issuers, bare_token, staleness, identity, requirement)
 
     def _route_answers(self, section: RouteSection, path: Path) -> Answers:
         if not section.denials:
@@ -303,7 +318,9 @@ def _first(*choices: _T | None) -> _T:
 
 def _canonical(issuer: Issuer) -> dict[str, object]:
     """Everything that an issuer requires, as JSON can say it, without its secret."""
+    renamed = {} if issuer.claim_names == DEFAULT_CLAIM_NAMES else {"claim_names": repr(issuer.claim_names)}
     return {
+        **renamed,
         "algorithms": issuer.algorithms,
         "audience": issuer.audience,
         "issuer": issuer.issuer,

@@ -42,6 +42,7 @@ _KINDS = (
     _Kind(("issuers", "*"), "issuer", schema.IssuerSection),
     _Kind(("issuers", "*", "fetch"), "fetch", schema.FetchSection),
     _Kind(("issuers", "*", "refresh"), "refresh", schema.RefreshSection),
+    _Kind(("issuers", "*", "claims"), "claims", schema.ClaimNamesSection),
     _Kind(("policies", "*"), "policy", schema.PolicySection),
     _Kind(("upstreams", "*"), "upstream", schema.UpstreamSection),
     _Kind(("upstreams", "*", "tls"), "tls", schema.UpstreamTlsSection),
@@ -143,7 +144,7 @@ def _problems(document: Document, detail: ErrorDetails) -> Iterator[Problem]:
     if any(document.is_hole(path[:length]) for length in range(1, len(path) + 1)):
         return
     fault = _fault(path, detail)
-    shown = path[-1] if of_key else _shown(document, path, detail["input"])
+    shown = path[-1] if of_key else document.shown(path, detail["input"])
     message = fault.message.replace("{field}", _field(path))
     message = message.replace("{value}", f'"{shown}"' if of_key else str(shown))
     at_key = of_key or detail["type"] in ("extra_forbidden", "missing")
@@ -192,26 +193,6 @@ def _field(path: Path) -> str:
     if kind := _kind(path):
         return _noun(kind, path)
     return f'an item of "{path[-2]}"' if isinstance(path[-1], int) else f'"{path[-1]}"'
-
-
-def _shown(document: Document, path: Path, value: object) -> str:
-    """A value as a message shows it: as the file has it, where a variable stands in it."""
-    written = document.written(path)
-    match value:
-        case _ if written is not None:
-            return f'"{written}"'
-        case str():
-            return f'"{value}"'
-        case True | False:
-            return "true" if value else "false"
-        case None:
-            return "nothing"
-        case list():
-            return "a list"
-        case dict():
-            return "a mapping"
-        case _:
-            return str(value)
 
 
 def _yaml(value: object) -> str:

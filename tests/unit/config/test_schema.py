@@ -22,7 +22,14 @@ DEMO = Path(str(jwtgate.__file__)).parent / "demo" / "gateway.yaml"
 
 SCHEMA = json_schema()
 
-TYPES: dict[str, type] = {"object": dict, "array": list, "string": str, "boolean": bool, "integer": int}
+TYPES: dict[str, type | tuple[type, ...]] = {
+    "object": dict,
+    "array": list,
+    "string": str,
+    "boolean": bool,
+    "integer": int,
+    "number": (int, float),
+}
 
 
 def misfits(value: Any, schema: dict[str, Any], where: str = "$") -> list[str]:

@@ -11,6 +11,7 @@ from jwtgate.config.schema.gateway import VERSION, CacheSection, Gateway
 from jwtgate.config.schema.issuers import (
     MAX_TOKEN_BYTES,
     MIN_TOKEN_BYTES,
+    ClaimNamesSection,
     FetchSection,
     IssuerSection,
     RefreshSection,
@@ -30,6 +31,7 @@ __all__ = [
     "MIN_TOKEN_BYTES",
     "VERSION",
     "CacheSection",
+    "ClaimNamesSection",
     "DefaultsSection",
     "DenialSection",
     "Denials",

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, InstanceOf, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from jwtgate.config import addresses, headers, paths, values
+from jwtgate.config.claim_paths import claim_path
 from jwtgate.config.problems import Fault
 from jwtgate.keys import ALGORITHMS
 
@@ -135,6 +137,15 @@ Lifetime = Annotated[
 Size = Annotated[int, PARSE_SIZE, WithJsonSchema(SIZE_JSON)]
 Text = Annotated[str, AfterValidator(checked(values.text)), WithJsonSchema(TEXT_JSON)]
 FilePath = Annotated[str, AfterValidator(checked(values.file_path)), WithJsonSchema(TEXT_JSON)]
+CLAIM_PATH_JSON: JsonSchema = {"anyOf": [TEXT_JSON, {"type": "array", "items": TEXT_JSON, "minItems": 1}]}
+ClaimPlace = Annotated[
+    InstanceOf[tuple[str, ...]], BeforeValidator(checked(claim_path)), WithJsonSchema(CLAIM_PATH_JSON)
+]
+NamesPlace = Annotated[
+    InstanceOf[tuple[str, ...]],
+    BeforeValidator(checked(partial(claim_path, array=True))),
+    WithJsonSchema(CLAIM_PATH_JSON),
+]
 Name = Annotated[str, AfterValidator(checked(values.name))]
 PolicyName = Annotated[str, AfterValidator(checked(values.policy_name))]
 Algorithm = Annotated[str, AfterValidator(checked(values.algorithm)), WithJsonSchema(ALGORITHM_JSON)]

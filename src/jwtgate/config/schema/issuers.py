@@ -13,9 +13,11 @@ from jwtgate.config.schema.fields import (
     PARSE_SIZE,
     SIZE_JSON,
     Algorithm,
+    ClaimPlace,
     FetchTimeout,
     FilePath,
     Lifetime,
+    NamesPlace,
     OrOne,
     Section,
     Text,
@@ -78,6 +80,16 @@ class RefreshSection(Section):
         default=86400,
         description="How long the last good set is used when the issuer cannot be reached.",
         examples=["24h"],
+    )
+
+
+class ClaimNamesSection(Section):
+    """Where an issuer's tokens say what their subject may do."""
+
+    roles: NamesPlace | None = Field(default=None, description="Default: roles.", examples=["realm_access.roles"])
+    groups: NamesPlace | None = Field(default=None, description="Default: groups.", examples=["cognito:groups"])
+    scopes: ClaimPlace | None = Field(
+        default=None, description="Default: scope, and in tokens without it scp.", examples=["permissions"]
     )
 
 
@@ -186,4 +198,7 @@ class IssuerSection(Section):
     )
     max_lifetime: Lifetime | None = Field(
         default=None, description="Tokens that were issued for longer are refused.", examples=["24h"]
+    )
+    claims: ClaimNamesSection = Field(
+        default=ClaimNamesSection(), description="Where its tokens have roles, groups and scopes."
     )

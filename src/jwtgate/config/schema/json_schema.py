@@ -2,8 +2,60 @@
 
 from __future__ import annotations
 
-from jwtgate.config.schema.fields import JsonSchema
+from typing import Final
+
+from jwtgate.config.schema.fields import CLAIM_PATH_JSON, DURATION_JSON, TEXT_JSON, JsonSchema
 from jwtgate.config.schema.gateway import Gateway
+
+_REQUIREMENT: Final[JsonSchema] = {"$ref": "#/$defs/Requirement"}
+_SCALAR: Final[JsonSchema] = {"type": ["string", "number", "boolean"]}
+_NUMBER: Final[JsonSchema] = {"type": "number"}
+_TEXTS: Final[JsonSchema] = {"anyOf": [TEXT_JSON, {"type": "array", "items": TEXT_JSON, "minItems": 1}]}
+_MANY: Final[JsonSchema] = {"type": "array", "items": _REQUIREMENT, "minItems": 1}
+
+
+def _named(description: str, **more: JsonSchema) -> JsonSchema:
+    listed = {
+        "type": "object",
+        "properties": {
+            "all": {**_TEXTS, "description": "Every one."},
+            "any": {**_TEXTS, "description": "One."},
+            **more,
+        },
+        "additionalProperties": False,
+    }
+    return {"description": description, "anyOf": [*_TEXTS["anyOf"], listed]}
+
+
+_CLAIM: Final[JsonSchema] = {**CLAIM_PATH_JSON, "description": "Where it stands: a path of names."}
+
+# What `config.requirements` reads.
+_KEYS: Final[JsonSchema] = {
+    "all": {**_MANY, "description": "Every one of these."},
+    "any": {**_MANY, "description": "One of these."},
+    "not": {**_REQUIREMENT, "description": "Not this."},
+    "scopes": _named("Scopes."),
+    "roles": _named("Roles.", claim=_CLAIM),
+    "groups": _named("Groups.", claim=_CLAIM),
+    "claim": _CLAIM,
+    "equals": {**_SCALAR, "description": "The claim is this."},
+    "one_of": {"type": "array", "items": _SCALAR, "minItems": 1, "description": "The claim is one of these."},
+    "contains": {**_SCALAR, "description": "The claim is a list with this in it."},
+    "prefix": {**TEXT_JSON, "description": "The claim begins with this."},
+    "matches": {**TEXT_JSON, "description": "The whole claim matches this regular expression (RE2)."},
+    "greater_than": {**_NUMBER, "description": "The claim is a number greater than this."},
+    "at_least": {**_NUMBER, "description": "The claim is a number of at least this."},
+    "less_than": {**_NUMBER, "description": "The claim is a number less than this."},
+    "at_most": {**_NUMBER, "description": "The claim is a number of at most this."},
+    "present": {"type": "boolean", "description": "The claim is there and not null, or is not."},
+    "acr_values": {**_TEXTS, "description": "`acr` is one of these (RFC 9470)."},
+    "max_age": {**DURATION_JSON, "description": "The user authenticated not longer ago (RFC 9470)."},
+    "methods": {
+        "type": "object",
+        "additionalProperties": {"anyOf": [{"const": True}, _REQUIREMENT]},
+        "description": "What each method needs; others are denied.",
+    },
+}
 
 
 def json_schema() -> JsonSchema:
@@ -14,6 +66,12 @@ def json_schema() -> JsonSchema:
         "pattern": r"\$\{[A-Za-z_][A-Za-z0-9_]*(:-[^{}]*)?\}",
         "description": "A value with an environment variable in it.",
     }
+    keys = {"type": "object", "properties": _KEYS, "additionalProperties": False}
+    schema["$defs"]["Requirement"] = {
+        "anyOf": [keys, _MANY],
+        "description": "What a token must bring: all keys of a mapping, all items of a list.",
+    }
+    schema["$defs"]["PolicySection"]["properties"]["require"] |= _REQUIREMENT
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         **_with_variables(schema),

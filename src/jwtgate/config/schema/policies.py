@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from typing import Annotated, Any
+
+from pydantic import Field, WithJsonSchema
 
 from jwtgate.config.schema.fields import Section, Text
 
@@ -19,3 +21,14 @@ class PolicySection(Section):
         examples=[["signer", "partner"]],
     )
     bare_token: bool | None = Field(default=None, description="Accept `Authorization: <token>`, without `Bearer`.")
+    # Its JSON Schema is put in by json_schema: pydantic knows nothing of definitions that are not its own.
+    require: Annotated[Any, WithJsonSchema({})] = Field(
+        default=None,
+        description="What a token must bring beside being valid.",
+        examples=[{"roles": {"any": ["editor", "admin"]}}],
+    )
+
+    @property
+    def has_require(self) -> bool:
+        """Whether `require:` is written; what it holds is read by `config.requirements`."""
+        return "require" in self.model_fields_set

@@ -1,0 +1,57 @@
+"""What a request must bring beside a token that holds: a small tree of requirements, compiled once into functions.
+
+`requirement` is the tree as a policy of the Plan holds it, `compile_requirement` makes a function of it, and
+`walk` and `trace` are for those who explain: which requirement stands where, and which of them failed.
+"""
+
+from jwtgate.policy.claims import DEFAULT_CLAIM_NAMES, ClaimNames, ClaimPath, claim_at, shown_path
+from jwtgate.policy.evaluate import Check, Compiled, Failure, compile_requirement, trace
+from jwtgate.policy.operators import OPERATORS, Operator
+from jwtgate.policy.request import NO_INPUTS, NO_REQUEST, Inputs, Request
+from jwtgate.policy.requirement import (
+    AcrValues,
+    All,
+    AnyOf,
+    Claim,
+    MaxAge,
+    Members,
+    Methods,
+    Not,
+    Nothing,
+    Requirement,
+    Scopes,
+    inputs_of,
+    walk,
+)
+
+__all__ = [
+    "DEFAULT_CLAIM_NAMES",
+    "NO_INPUTS",
+    "NO_REQUEST",
+    "OPERATORS",
+    "AcrValues",
+    "All",
+    "AnyOf",
+    "Check",
+    "Claim",
+    "ClaimNames",
+    "ClaimPath",
+    "Compiled",
+    "Failure",
+    "Inputs",
+    "MaxAge",
+    "Members",
+    "Methods",
+    "Not",
+    "Nothing",
+    "Operator",
+    "Request",
+    "Requirement",
+    "Scopes",
+    "claim_at",
+    "compile_requirement",
+    "inputs_of",
+    "shown_path",
+    "trace",
+    "walk",
+]
