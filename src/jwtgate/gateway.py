@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NoReturn
 import structlog
 
 from jwtgate.errors import StartError
+from jwtgate.nginx.names import system_names
 from jwtgate.nginx.render import render
 from jwtgate.nginx.runtime import check, execute, running_generation, write_configuration
 from jwtgate.nginx.site import Site, validator_sockets
@@ -69,7 +70,13 @@ def run_gateway(
             *beside,
             *_signer(plan),
             *validators(plan, site.validator_sockets, directory),
-            Program("nginx", lambda: _run_nginx(nginx, site), stop_signal=signal.SIGQUIT, vital=True),
+            Program(
+                "nginx",
+                lambda: _run_nginx(nginx, site),
+                stop_signal=signal.SIGQUIT,
+                vital=True,
+                grace=plan.shutdown_timeout + 1.0,  # NGINX ends what is still open itself
+            ),
         ]
         code = Supervisor(programs).run(
             is_ready=lambda: is_serving(site) and is_ready(),
@@ -108,6 +115,7 @@ def make_site(plan: Plan, nginx: Nginx, directory: RunDirectory) -> Site:
         workers=plan.workers,
         generation=secrets.token_hex(8),
         account=(directory.account.user, directory.account.group) if directory.account else None,
+        names=system_names(),
     )
 
 

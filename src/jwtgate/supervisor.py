@@ -36,13 +36,15 @@ _PR_SET_PDEATHSIG = 1
 _PR_SET_NAME = 15
 
 _BACKOFF = (0.0, 0.2, 0.5, 1.0, 2.0, 5.0)  # seconds before the n-th restart in a row
+_AFTER_KILL = 6.0  # seconds in which the kernel removes what was killed
 _SETTLED = 10.0  # seconds of life after which a death is the first in a row again
-_GRACE = 6.0  # seconds to stop before SIGKILL
 
 
 @dataclass(frozen=True, slots=True)
 class Program:
     """Something to keep running. `run` is called in the child; the child ends when it returns or raises.
+
+    `grace`: seconds to stop in, before it is killed.
 
     `vital`: when it ends before everything is ready, starting has failed.
     """
@@ -52,6 +54,7 @@ class Program:
     stop_signal: signal.Signals = signal.SIGTERM
     nice: int = 0
     vital: bool = False
+    grace: float = 6.0
 
 
 @dataclass(slots=True)
@@ -151,10 +154,10 @@ class Supervisor:
             if child.pid is None:
                 continue
             _kill(child.pid, child.program.stop_signal)
-            if not _gone(child.pid, _GRACE):
+            if not _gone(child.pid, child.program.grace):
                 _log.warning("does not stop: killed", program=child.program.name)
                 _kill(child.pid, signal.SIGKILL)
-                _gone(child.pid, _GRACE)
+                _gone(child.pid, _AFTER_KILL)
             _end_group(child.pid)
             child.pid = None
 

@@ -9,6 +9,7 @@ import typer
 
 from jwtgate.cli.options import Config, NginxOption, load_plan
 from jwtgate.nginx import Site, find_nginx, render
+from jwtgate.nginx.names import system_names
 from jwtgate.nginx.runtime import check as nginx_check
 from jwtgate.nginx.runtime import write_configuration
 
@@ -26,7 +27,9 @@ def check(config: Config, nginx: NginxOption = None) -> None:
         directory = Path(name)
         for part in ("sockets", "temp", "cache"):
             (directory / part).mkdir()
-        site = Site(directory, directory / "cache", found.version, plan.workers, generation="check")
+        site = Site(
+            directory, directory / "cache", found.version, plan.workers, generation="check", names=system_names()
+        )
         write_configuration(render(plan, site), site.configuration)
         nginx_check(found, site.configuration)
     counts = {

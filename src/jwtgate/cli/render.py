@@ -11,6 +11,7 @@ import typer
 from jwtgate.cli.options import Config, NginxOption, RunDir, load_plan
 from jwtgate.nginx import Site, find_nginx
 from jwtgate.nginx import render as render_configuration
+from jwtgate.nginx.names import system_names
 from jwtgate.nginx.runtime import write_configuration
 from jwtgate.run_directory import default_run_dir, unprivileged_account
 
@@ -41,6 +42,7 @@ def render(
         workers=plan.workers,
         generation=hashlib.sha256(repr(plan).encode()).hexdigest()[:16],
         account=(account.user, account.group) if account else None,
+        names=system_names(),
     )
     text = render_configuration(plan, site)
     if output is None:

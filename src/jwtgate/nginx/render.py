@@ -8,20 +8,21 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from dataclasses import dataclass
 from importlib.metadata import version
-from itertools import groupby
 from typing import TYPE_CHECKING
 
 import jinja2
 
 from jwtgate.errors import UnquotableError
 from jwtgate.nginx.quote import Quoted, quote, quote_text
+from jwtgate.nginx.services import resolver, services
 from jwtgate.reasons import Reason
 
 if TYPE_CHECKING:
     from jwtgate.nginx.site import Site
-    from jwtgate.plan import Answer, Answers, Plan, Policy, Route, Upstream
+    from jwtgate.plan import Answer, Answers, Listener, Plan, Policy, RateLimit, Route, Tls
 
 KIB = 1024
 
@@ -59,15 +60,19 @@ CLEARED_HEADERS = (
     "Proxy",
 )
 
-# What the gateway answers for itself, beside denials: name, status, body (RFC 9457).
-GATEWAY_PROBLEMS = tuple(
-    (
-        code,
-        status,
-        json.dumps(
-            {"type": "about:blank", "title": title, "status": status, "code": code, "request_id": "{request_id}"}
-        ),
+
+def _problem(code: str, status: int, title: str) -> str:
+    """A body of the gateway's own (RFC 9457)."""
+    return json.dumps(
+        {"type": "about:blank", "title": title, "status": status, "code": code, "request_id": "{request_id}"}
     )
+
+
+RATE_LIMITED = _problem("too_many_requests", 429, "Too many requests. Try again in a moment.")
+
+# What the gateway answers for itself, beside denials: name, status, body.
+GATEWAY_PROBLEMS = tuple(
+    (code, status, _problem(code, status, title))
     for code, status, title in (
         ("not_found", 404, "No route of this gateway has this path."),
         ("method_not_allowed", 405, "This method is not allowed here."),
@@ -110,11 +115,17 @@ class ServerBlock:
 
     host: str | None
     routes: tuple[Route, ...]
+    tls: Tls | None
 
     @property
     def has_root(self) -> bool:
         """Whether some route takes what no other route does."""
         return any(route.path == "/" and route.match == "prefix" for route in self.routes)
+
+    @property
+    def has_grpc(self) -> bool:
+        """Whether some route passes gRPC."""
+        return any(route.grpc for route in self.routes)
 
     @property
     def exact_paths(self) -> frozenset[str]:
@@ -146,6 +157,7 @@ class IdentityHeader:
 def render(plan: Plan, site: Site) -> str:
     """The configuration, whole. Raises UnquotableError when a value cannot be written in it."""
     deny_sets = _deny_sets(plan)
+    by_name = services(plan, site)
     return _TEMPLATES.get_template("nginx.conf.j2").render(
         plan=plan,
         site=site,
@@ -168,6 +180,13 @@ def render(plan: Plan, site: Site) -> str:
         policies=sorted(plan.policies.values(), key=lambda policy: policy.id),
         identity_headers=[IdentityHeader(header) for header in plan.identity_headers],
         gateway_problems=GATEWAY_PROBLEMS,
+        listeners=[listener for listener in plan.listeners if listener.redirect_port is None],
+        redirects=_redirects(plan),
+        services=by_name,
+        resolver=resolver(plan, site, by_name),
+        rate_limits=_rate_limits(plan),
+        numbers={route: number for number, route in enumerate(plan.routes, 1)},
+        rate_limited=RATE_LIMITED,
         validator_timeout=VALIDATOR_TIMEOUT,
         reason=Reason,
     )
@@ -176,14 +195,32 @@ def render(plan: Plan, site: Site) -> str:
 def _servers(plan: Plan) -> list[ServerBlock]:
     """One block for each host, the default first. A host has its own routes and those that name no host."""
     everywhere = [route for route in plan.routes if route.host is None]
-    blocks = [ServerBlock(None, tuple(everywhere))]
-    by_host = sorted((route for route in plan.routes if route.host is not None), key=lambda route: str(route.host))
-    for host, routes in groupby(by_host, key=lambda route: route.host):
-        own = list(routes)
+    default_tls = next((listener.tls for listener in plan.listeners if listener.tls), None)
+    blocks = [ServerBlock(None, tuple(everywhere), default_tls)]
+    for host in sorted({*plan.hosts, *(route.host for route in plan.routes if route.host is not None)}):
+        own = [route for route in plan.routes if route.host == host]
         taken = {(route.match, route.path) for route in own}
         shared = [route for route in everywhere if (route.match, route.path) not in taken]
-        blocks.append(ServerBlock(host, (*own, *shared)))
+        blocks.append(ServerBlock(host, (*own, *shared), _tls_of(host, plan) or default_tls))
     return blocks
+
+
+def _tls_of(host: str, plan: Plan) -> Tls | None:
+    """A host's own certificate, or that of the `*.` host above it, the nearest first."""
+    names = [host, *(f"*.{host.split('.', cut)[cut]}" for cut in range(1, host.count(".") + 1))]
+    return next((plan.hosts[name].tls for name in names if name in plan.hosts), None)
+
+
+def _redirects(plan: Plan) -> list[tuple[int, list[Listener]]]:
+    """The listeners that send everyone to https, by the port that they send to."""
+    ports = dict.fromkeys(each.redirect_port for each in plan.listeners if each.redirect_port is not None)
+    return [(port, [each for each in plan.listeners if each.redirect_port == port]) for port in ports]
+
+
+def _rate_limits(plan: Plan) -> list[RateLimit]:
+    """The limits that some route names."""
+    used = {route.rate_limit for route in plan.routes}
+    return [limit for limit in plan.rate_limits.values() if limit.name in used]
 
 
 def _deny_sets(plan: Plan) -> list[DenySet]:
@@ -228,11 +265,6 @@ def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
-def _proxy_pass(route: Route, upstream: Upstream) -> Quoted:
-    scheme = "https" if upstream.tls else "http"
-    return quote(f"{scheme}://{upstream.name}{'/' if route.strip_prefix else ''}")
-
-
 @jinja2.pass_context
 def _cache_key(context: jinja2.runtime.Context, policy: Policy) -> Quoted:
     """Generation, policy, the whole credential, each on a line of its own: no value can reach into the next."""
@@ -256,6 +288,33 @@ def _size(count: int) -> Quoted:
 
 def _location(route: Route) -> Quoted:
     return Quoted(f"= {quote(route.path)}" if route.match == "exact" else quote(route.path))
+
+
+def _passes(route: Route) -> Quoted:
+    """The module that passes a route's requests on, as its directives begin."""
+    return Quoted("grpc" if route.grpc else "proxy")
+
+
+@jinja2.pass_context
+def _scheme_of_service(context: jinja2.runtime.Context, route: Route) -> Quoted:
+    scheme = "grpc" if route.grpc else "http"
+    return Quoted(scheme + ("s" if context["services"][route.upstream].upstream.tls else ""))
+
+
+@jinja2.pass_context
+def _named_location(context: jinja2.runtime.Context, route: Route) -> Quoted:
+    """Where a route goes on after its token was found good. Clients cannot ask for such a location."""
+    return Quoted(f"@jwtgate_admitted_{context['numbers'][route]}")
+
+
+def _prefix_pattern(route: Route) -> Quoted:
+    """What takes the prefix off a decoded path, which may hold any character, line feeds too."""
+    return quote(f"(?s)^{re.escape(route.path[:-1])}(/.*)")
+
+
+def _counted(limit: RateLimit) -> Quoted:
+    """Whom a limit counts. Empty would be nobody to NGINX: a token without `sub` counts for its issuer."""
+    return Quoted("$jwtgate_client_network" if limit.by == "address" else '"$jwtgate_issuer\\n$jwtgate_subject"')
 
 
 def _only_quoted(value: object) -> object:
@@ -282,11 +341,15 @@ def _environment() -> jinja2.Environment:
         "text": quote_text,
         "answer_text": _answer_text,
         "cache_key": _cache_key,
+        "counted": _counted,
         "location": _location,
+        "named_location": _named_location,
+        "passes": _passes,
+        "prefix_pattern": _prefix_pattern,
         "raw": Quoted,
+        "scheme_of_service": _scheme_of_service,
         "size": _size,
     }
-    environment.globals["proxy_pass"] = _proxy_pass
     return environment
 
 

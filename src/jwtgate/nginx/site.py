@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+
+from jwtgate.nginx.features import Features, Version, features
+from jwtgate.nginx.names import Names
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,11 +21,17 @@ class Site:
 
     run_dir: Path
     cache_dir: Path
-    nginx_version: tuple[int, int, int]
+    nginx_version: Version
     workers: int
     generation: str
     account: tuple[str, str] | None = None
     ca_bundle: Path = Path("/etc/ssl/certs/ca-certificates.crt")
+    names: Names = field(default_factory=Names)
+
+    @property
+    def features(self) -> Features:
+        """What the NGINX can do."""
+        return features(self.nginx_version)
 
     @property
     def sockets(self) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,12 +28,20 @@ SITE = Site(
 
 EVERYTHING = """
 version: 1
-listen: 127.0.0.1:8000
+listen:
+  - {address: 127.0.0.1:8080, redirect_to_https: true}
+  - {address: 127.0.0.1:8443, tls: {certificate: /etc/hosts, key: /etc/hosts}}
+hosts: {third.example: {tls: {certificate: /etc/hosts, key: /etc/hosts}}}
+traceparent: generate
 trusted_proxies: [10.0.0.0/8]
+rate_limits: {per_client: {by: address, rate: 10/s}, per_user: {by: subject, rate: 300/m, burst: 20}}
 issuers:
   main: {issuer: "https://issuer.example", jwks: "https://issuer.example/jwks", audience: a, algorithms: [ES256]}
 policies: {caller: {issuer: main}, other: {issuer: main, bare_token: true}}
-upstreams: {service: "http://127.0.0.1:3000", secure: "https://secure.example"}
+upstreams:
+  service: http://127.0.0.1:3000
+  secure: https://secure.example
+  several: [http://one.example, http://two.example]
 routes:
   - {path: /, upstream: service, policy: caller}
   - {path: /exact, upstream: service, policy: caller, identity: {X-User: sub}}
@@ -43,8 +52,13 @@ routes:
   - {path: /own/, upstream: service, policy: caller, denials: {token_missing: {status: 418, body: no}}}
   - {path: /public/, upstream: service, public: true}
   - {path: /keys/, upstream: service, public: true, cache_jwks: true}
+  - {path: /limited/, upstream: service, public: true, rate_limit: per_client}
+  - {path: /user/, upstream: several, policy: caller, rate_limit: per_user, strip_prefix: true}
+  - {path: /s.S/, upstream: service, policy: caller, grpc: true, rate_limit: per_user, identity: {X-User: sub}}
+  - {path: /t.T/, upstream: secure, policy: caller, grpc: true}
   - {host: other.example, path: /, upstream: service, policy: other}
 """
+PUBLIC = ("/public/", "/keys/", "/limited/")
 
 SMALLEST = """
 version: 1
@@ -54,20 +68,26 @@ routes: [{path: /, upstream: service, public: true}]
 """
 
 
-def parsed(text: str, directory: Path) -> list[Directive]:
+def parsed(text: str, directory: Path, site: Site = SITE) -> list[Directive]:
     """The rendered configuration of a gateway.yaml."""
     file = directory / "nginx.conf"
-    file.write_text(render(load_text(text, str(directory / "gateway.yaml"), {}, cpu_count=2).plan, SITE))
+    file.write_text(render(load_text(text, str(directory / "gateway.yaml"), {}, cpu_count=2).plan, site))
     result = crossplane.parse(str(file), check_ctx=True, check_args=True)
     assert result["status"] == "ok", result["errors"]
     tree: list[Directive] = result["config"][0]["parsed"]
     return tree
 
 
+@pytest.fixture(params=[(1, 22, 1), (1, 31, 3)], ids=["1.22", "1.31"])
+def site(request: pytest.FixtureRequest) -> Site:
+    """A site with the oldest NGINX that we know, and one with a new one."""
+    return replace(SITE, nginx_version=request.param)
+
+
 @pytest.fixture(params=[EVERYTHING, SMALLEST], ids=["everything", "smallest"])
-def tree(request: pytest.FixtureRequest, tmp_path: Path) -> list[Directive]:
+def tree(request: pytest.FixtureRequest, tmp_path: Path, site: Site) -> list[Directive]:
     """Rendered configurations, parsed."""
-    return parsed(request.param, tmp_path)
+    return parsed(request.param, tmp_path, site)
 
 
 def walk(block: list[Directive]) -> Iterator[Directive]:
@@ -82,7 +102,10 @@ def servers(tree: list[Directive]) -> list[Directive]:
     return [
         each
         for each in walk(tree)
-        if each["directive"] == "server" and "block" in each and not one(each, "listen")[0].startswith("unix:")
+        if each["directive"] == "server"
+        and "block" in each
+        and not one(each, "listen")[0].startswith("unix:")
+        and not every(each, "return")
     ]
 
 
@@ -112,17 +135,47 @@ def is_auth(location: Directive) -> bool:
     return path_of(location).startswith("/_jwtgate/auth/")
 
 
+def passes(location: Directive) -> list[list[str]]:
+    """Where a location passes requests on."""
+    return [*every(location, "proxy_pass"), *every(location, "grpc_pass")]
+
+
+def is_named(location: Directive) -> bool:
+    """Whether clients cannot ask for it."""
+    return path_of(location).startswith("@")
+
+
 def is_own(location: Directive) -> bool:
     """Whether it is the gateway's own."""
     return path_of(location).startswith("/_jwtgate/")
 
 
 def test_a_route_asks_for_a_token_unless_it_is_public(tree: list[Directive]) -> None:
-    proxied = [each for each in locations(tree) if every(each, "proxy_pass") and not is_auth(each)]
-    assert proxied
-    for location in proxied:
-        public = path_of(location) in ("/public/", "/keys/") or not auths(tree)
+    routes = [each for each in locations(tree) if every(each, "set") and not is_own(each) and not is_named(each)]
+    assert routes
+    for location in routes:
+        public = path_of(location) in PUBLIC or not auths(tree)
         assert bool(every(location, "auth_request")) is not public, path_of(location)
+
+
+def test_a_named_location_is_reached_from_a_route_that_asks_for_a_token_and_from_nowhere_else(
+    tree: list[Directive],
+) -> None:
+    for server in servers(tree):
+        own = [each for each in server["block"] if each["directive"] == "location"]
+        named = {path_of(each): each for each in own if is_named(each)}
+        asking = {
+            one(each, "try_files")[-1]
+            for each in own
+            if every(each, "try_files") and one(each, "auth_request") not in ([], ["off"])
+        }
+        leading = [each for each in walk(server["block"]) if any(str(arg).startswith("@") for arg in each["args"])]
+        assert {each["directive"] for each in leading} <= {"location", "try_files"}
+        assert named.keys() == asking
+        for location in named.values():
+            assert one(location, "auth_request") == ["off"]
+            assert one(location, "limit_req")
+            assert len(passes(location)) == 1
 
 
 def auths(tree: list[Directive]) -> list[Directive]:
@@ -134,7 +187,7 @@ def test_what_a_route_asks_exists_in_its_own_server(tree: list[Directive]) -> No
     for server in servers(tree):
         own = [each for each in server["block"] if each["directive"] == "location"]
         asked = {one(each, "auth_request")[0] for each in own if every(each, "auth_request") and not is_auth(each)}
-        assert asked <= {path_of(each) for each in own if is_auth(each)}
+        assert asked - {"off"} <= {path_of(each) for each in own if is_auth(each)}
 
 
 def test_a_location_that_asks_for_a_token_never_answers_by_itself(tree: list[Directive]) -> None:
@@ -142,12 +195,18 @@ def test_a_location_that_asks_for_a_token_never_answers_by_itself(tree: list[Dir
     for location in locations(tree):
         if not every(location, "auth_request") or is_auth(location):
             continue
-        assert len(every(location, "proxy_pass")) == 1
+        if is_named(location):
+            continue
+        if every(location, "try_files"):
+            assert not passes(location)
+            assert one(location, "root") == ["/dev/null"]
+            assert one(location, "try_files")[0] == "/none"
+        else:
+            assert len(passes(location)) == 1
         assert not every(location, "return")
-        assert not every(location, "rewrite")
-        assert not every(location, "try_files")
+        assert all(rewrite[-2:] == ["$1", "break"] for rewrite in every(location, "rewrite"))
         for condition in (each for each in location["block"] if each["directive"] == "if"):
-            assert condition["args"] == ["$jwtgate_path_ambiguous"]
+            assert condition["args"] in (["$jwtgate_path_ambiguous"], ["$jwtgate_path_unsafe"])
             assert [(each["directive"], each["args"]) for each in condition["block"]] == [("return", ["400"])]
 
 
@@ -201,7 +260,7 @@ def test_the_gateways_own_locations_are_internal_and_answer_fixed_statuses(tree:
         if not is_auth(location):
             (answer,) = every(location, "return")
             assert 400 <= int(answer[0]) <= 599
-            assert not every(location, "proxy_pass")
+            assert not passes(location)
 
 
 def test_every_denial_leads_to_a_location_of_its_server(tree: list[Directive]) -> None:
@@ -228,6 +287,34 @@ def test_every_server_sets_or_clears_what_services_believe(tree: list[Directive]
                 assert not every(location, "proxy_set_header")  # one of its own would replace all of them
     if len(servers(tree)) > 1:
         assert all("x-user" in str(every(server, "proxy_set_header")).lower() for server in servers(tree))
+
+
+def test_a_grpc_service_is_told_what_others_are(tree: list[Directive]) -> None:
+    """But for what belongs to a connection of HTTP/1.1."""
+    for server in servers(tree):
+        if any(every(each, "grpc_pass") for each in server["block"] if each["directive"] == "location"):
+            told = dict(every(server, "proxy_set_header"))
+            assert dict(every(server, "grpc_set_header")) == {
+                name: value for name, value in told.items() if name not in ("Connection", "Upgrade")
+            }
+            assert one(server, "grpc_intercept_errors") == ["off"]
+            assert one(server, "grpc_ignore_headers") == ["X-Accel-Redirect"]
+
+
+def test_what_redirects_does_nothing_else(tree: list[Directive]) -> None:
+    blocks = [each for each in walk(tree) if each["directive"] == "server" and "block" in each]
+    redirecting = [each for each in blocks if every(each, "return")]
+    for server in redirecting:
+        assert {each["directive"] for each in server["block"]} == {"listen", "server_name", "return"}
+        assert one(server, "return") == ["308", "https://$host:8443$request_uri"]
+
+
+def test_a_name_never_keeps_nginx_from_starting(tree: list[Directive], site: Site) -> None:
+    """NGINX resolves what stands in an upstream block when it starts, unless it says `resolve`."""
+    for upstream in (each for each in walk(tree) if each["directive"] == "upstream"):
+        for server in every(upstream, "server"):
+            assert "example" not in server[0] or "resolve" in server
+            assert site.features.upstream_resolve or "resolve" not in server
 
 
 def test_workers_that_die_are_not_remembered(tree: list[Directive]) -> None:
