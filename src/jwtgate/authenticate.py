@@ -1,8 +1,10 @@
-"""The request's straight line: credential → parse → issuer → key → verify → claims → requirements → identity.
+"""The request's straight line: credential → parse → issuer → key → verify → claims → status
+→ requirements → identity.
 
 `Authenticator` does no I/O and knows no clock; the validator, `jwtgate explain`, the fuzzer and the benchmark all
 call it. What it lacks it says: `NeedKeys` asks for an issuer's keys, and the caller, who can wait, fetches them
 once and calls again. A second `NeedKeys` means that there are none to be had, and `otherwise` is the reason.
+`NeedStatus` is the same for a status list.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ import msgspec
 from jwtgate.identity import identity_headers
 from jwtgate.policy import NO_REQUEST, compile_requirement
 from jwtgate.reasons import Reason
+from jwtgate.revocation.standing import NeedList, Standing
 from jwtgate.tokens import (
     ClaimRules,
     VerifiedToken,
@@ -59,6 +62,7 @@ class Step(StrEnum):
     KEY = "key"
     VERIFY = "verify"
     CLAIMS = "claims"
+    STATUS = "status"
     REQUIREMENTS = "requirements"
     IDENTITY = "identity"
 
@@ -94,7 +98,15 @@ class NeedKeys(msgspec.Struct, frozen=True):
     otherwise: Deny
 
 
-Outcome = Allow | Deny | NeedKeys
+class NeedStatus(msgspec.Struct, frozen=True):
+    """The status list at `uri`, one of the issuer's, is not here."""
+
+    issuer: str
+    uri: str
+    otherwise: Deny
+
+
+Outcome = Allow | Deny | NeedKeys | NeedStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,13 +128,17 @@ class _Trusted:
 
 
 class Authenticator:
-    """A Plan made ready for requests. Holds nothing that changes but the cache of verified tokens."""
+    """A Plan made ready for requests. Holds nothing that changes but the cache of verified tokens.
 
-    __slots__ = ("_by_policy", "_policies", "_verified")
+    `standing` is what others keep up to date about revoked tokens; None: nothing is known.
+    """
 
-    def __init__(self, plan: Plan, verified: VerifiedTokens) -> None:
+    __slots__ = ("_by_policy", "_policies", "_standing", "_verified")
+
+    def __init__(self, plan: Plan, verified: VerifiedTokens, standing: Standing | None = None) -> None:
         self._policies = plan.policies
         self._verified = verified
+        self._standing = Standing() if standing is None else standing
         self._by_policy = {
             policy.id: _trusted(policy, [plan.issuers[name] for name in policy.issuers])
             for policy in plan.policies.values()
@@ -153,7 +169,7 @@ class Authenticator:
         digest = token_digest(credential.token)
         remembered = self._remembered(keysets, trusted, credential.token, digest)
         if remembered is not None:
-            return _decide(*remembered, policy, request, now)
+            return _decide(*remembered, policy, request, now, self._standing)
         token = parse(credential.token, max_bytes=trusted.max_token_bytes)
         if isinstance(token, Reason):
             return Deny(token, Step.PARSE)
@@ -166,7 +182,9 @@ class Authenticator:
         if len(credential.token) > trust.issuer.max_token_bytes:
             return Deny(Reason.TOKEN_TOO_LARGE, Step.ISSUER)
         checked = self._verify(keysets, trust.issuer, digest, token)
-        return _decide(trust, checked, policy, request, now) if isinstance(checked, VerifiedToken) else checked
+        if not isinstance(checked, VerifiedToken):
+            return checked
+        return _decide(trust, checked, policy, request, now, self._standing)
 
     def _remembered(
         self, keysets: Mapping[str, KeySet], trusted: _Trusted, text: str, digest: bytes
@@ -206,13 +224,23 @@ class Authenticator:
         return verified
 
 
-def _decide(trust: _Trust, token: VerifiedToken, policy: Policy, request: Request, now: float) -> Allow | Deny:
+def _decide(
+    trust: _Trust, token: VerifiedToken, policy: Policy, request: Request, now: float, standing: Standing
+) -> Allow | Deny | NeedStatus:
     """What follows a good signature. It is evaluated anew for each request, whatever was remembered."""
     issuer = trust.issuer
     refused = check_claims(token, trust.rules, now)
     if refused is not None:
         return Deny(refused, Step.CLAIMS, issuer, token)
     end = token.claims["exp"] + issuer.leeway
+    if "status" in token.claims or standing.denied is not None:
+        stands = standing.of(issuer, token.claims, now, allow_stale=policy.unsafe_allow_stale_status)
+        if isinstance(stands, Reason):
+            return Deny(stands, Step.STATUS, issuer, token)
+        if isinstance(stands, NeedList):
+            unavailable = Deny(Reason.STATUS_UNAVAILABLE, Step.STATUS, issuer, token)
+            return NeedStatus(issuer.name, stands.uri, unavailable)
+        end = min(end, stands)
     requirement = trust.requirement
     if requirement is not None:
         failure = requirement.check(token.claims, request, now)

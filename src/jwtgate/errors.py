@@ -4,6 +4,8 @@
     ├── ConfigError                 gateway.yaml is wrong: all its problems, each with file, line and column
     ├── KeyRefusedError             a JWK or a key file that we do not use, and why (never the key itself)
     ├── KeyFetchError               an issuer's key set could not be had; the text says where and why
+    ├── StatusListRefusedError      a status list that we do not use, and why
+    ├── DenyListError               a deny-list that cannot be read: file, line and what to write
     ├── NginxError                  NGINX is missing, too old, or refused the configuration
     ├── UnquotableError             a value that NGINX's grammar cannot carry
     └── StartError                  something we start cannot start: a port is taken, a directory is not ours
@@ -49,6 +51,19 @@ class KeyRefusedError(JwtgateError):
 
 class KeyFetchError(JwtgateError):
     """A key set could not be fetched or read."""
+
+
+class StatusListRefusedError(JwtgateError):
+    """A Status List Token that is not used. `key_unknown`: the key `kid` may be one that is newer than ours."""
+
+    def __init__(self, text: str, *, key_unknown: bool = False, kid: str | None = None) -> None:
+        super().__init__(text)
+        self.key_unknown = key_unknown
+        self.kid = kid
+
+
+class DenyListError(JwtgateError):
+    """A deny-list that cannot be read, or an entry that cannot be written."""
 
 
 class NginxError(JwtgateError):

@@ -7,6 +7,7 @@ All durations are seconds, all sizes bytes.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
@@ -79,6 +80,26 @@ class SharedSecret:
 
 KeySource = JwksUrl | Discovery | JwksFile | InlineJwks | SharedSecret
 
+# A part of a path that names one of a sharded issuer's lists (RFC 3986, section 2.3: unreserved).
+_SHARD = re.compile(r"[A-Za-z0-9_~-][A-Za-z0-9._~-]{0,127}")
+
+
+@dataclass(frozen=True, slots=True)
+class StatusLists:
+    """Where an issuer publishes the statuses of its tokens, and how they are fetched."""
+
+    uris: tuple[str, ...]  # fetched in the background from the start
+    prefixes: tuple[str, ...]  # each with one more path segment: fetched when the first token names it
+    max_stale: int  # seconds for which a list is used since the issuer last confirmed it
+    fetching: Fetching
+
+    def permits(self, uri: str) -> bool:
+        """Whether a token of the issuer may refer to the list at `uri`."""
+        return uri in self.uris or any(
+            uri.startswith(prefix) and _SHARD.fullmatch(uri, len(prefix)) is not None for prefix in self.prefixes
+        )
+
+
 # When an issuer's keys must be there. require: before the gateway is ready. degrade: it starts without them, and
 # answers issuer_unavailable. lazy: nobody asks for them before a token does.
 StartMode = Literal["require", "degrade", "lazy"]
@@ -102,6 +123,8 @@ class Issuer:
     start: StartMode = "degrade"
     tenant_of: str | None = None  # name in gateway.yaml of the template that this is one tenant of
     claim_names: ClaimNames = DEFAULT_CLAIM_NAMES  # where its tokens have scopes, roles and groups
+    status_lists: StatusLists | None = None  # None: its tokens have no `status`, or are denied
+    unsafe_ignore_status: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +141,7 @@ class Policy:
     staleness: int  # how long NGINX may repeat an allow; 0: not at all
     identity: tuple[tuple[str, str], ...]  # (request header to the service, claim)
     requirement: Requirement | None = None  # beside a token that holds; None: nothing
+    unsafe_allow_stale_status: bool = False  # a status list that cannot be had, or is too old, does not deny
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,6 +312,7 @@ class Plan:
     resolver: Resolver | None = None  # None: what the system uses
     traceparent: TraceparentMode = "forward"
     shutdown_timeout: int = 5
+    deny_list: Path | None = None  # what the operator denies; see `jwtgate.revocation.deny_list`
 
     @property
     def max_token_bytes(self) -> int:

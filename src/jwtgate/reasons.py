@@ -34,6 +34,7 @@ class Reason(StrEnum):
     TOKEN_TOO_OLD = "token_too_old"
     TOKEN_REVOKED = "token_revoked"
     TOKEN_INACTIVE = "token_inactive"
+    STATUS_UNKNOWN = "status_unknown"
     AUDIENCE_MISMATCH = "audience_mismatch"
     TYPE_MISMATCH = "type_mismatch"
     CLAIM_MISSING = "claim_missing"
@@ -49,6 +50,7 @@ class Reason(StrEnum):
     INTERNAL_ERROR = "internal_error"
     INTROSPECTION_FAILED = "introspection_failed"
     ISSUER_UNAVAILABLE = "issuer_unavailable"
+    STATUS_UNAVAILABLE = "status_unavailable"
     VALIDATOR_UNAVAILABLE = "validator_unavailable"
 
 
@@ -107,6 +109,7 @@ DENIALS: dict[Reason, Denial] = {
     Reason.TOKEN_TOO_OLD: _INVALID,
     Reason.TOKEN_REVOKED: _INVALID,
     Reason.TOKEN_INACTIVE: _INVALID,
+    Reason.STATUS_UNKNOWN: _INVALID,
     Reason.AUDIENCE_MISMATCH: _INVALID,
     Reason.TYPE_MISMATCH: _INVALID,
     Reason.CLAIM_MISSING: _INVALID,
@@ -120,5 +123,6 @@ DENIALS: dict[Reason, Denial] = {
     Reason.INTERNAL_ERROR: _SERVER,
     Reason.INTROSPECTION_FAILED: _UNAVAILABLE,
     Reason.ISSUER_UNAVAILABLE: _UNAVAILABLE,
+    Reason.STATUS_UNAVAILABLE: _UNAVAILABLE,
     Reason.VALIDATOR_UNAVAILABLE: _UNAVAILABLE,
 }

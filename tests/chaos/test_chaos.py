@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 from chaos import table
 from chaos.issuer import TROUBLES, Authority, ChaosIssuer, World
 from chaos.table import Course, Gets, Row
-from jwtgate.authenticate import Allow, Authenticator, Credential, NeedKeys
+from jwtgate.authenticate import Allow, Authenticator, Credential, NeedKeys, NeedStatus
 from jwtgate.jwks import Clocks, KeyStore
 from jwtgate.keys import generate_signing_key
 from jwtgate.plan import DecisionCache, Fetching, Issuer, JwksUrl, Plan, Policy
@@ -62,7 +62,7 @@ class Gateway:
         if isinstance(outcome, NeedKeys):
             await self.store.need(outcome.issuer, outcome.kid)
             outcome = self._authenticate(self.store.keysets, POLICY, credential, time.time())
-            outcome = outcome.otherwise if isinstance(outcome, NeedKeys) else outcome
+        outcome = outcome.otherwise if isinstance(outcome, NeedKeys | NeedStatus) else outcome
         return Gets.ALLOWED if isinstance(outcome, Allow) else Gets(outcome.reason)
 
     async def second(self, seconds: float = 1.0) -> None:

@@ -413,6 +413,6 @@ def test_no_token_is_in_a_repr() -> None:
 
 def test_the_authenticator_holds_nothing_else_that_changes() -> None:
     plan: Plan = PLAN
-    assert Authenticator.__slots__ == ("_by_policy", "_policies", "_verified")
+    assert Authenticator.__slots__ == ("_by_policy", "_policies", "_standing", "_verified")
     assert ask(token()) != ask(token(), now=NOW + 1000)
     assert plan == PLAN

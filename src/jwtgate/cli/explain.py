@@ -16,11 +16,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from jwtgate.authenticate import Allow, Authenticator, Credential, Deny, NeedKeys, Step
+from jwtgate.authenticate import Allow, Authenticator, Credential, Deny, NeedKeys, NeedStatus, Step
 from jwtgate.cli.options import Config, load_plan
 from jwtgate.errors import JwtgateError
-from jwtgate.jwks import fetch_once
+from jwtgate.jwks import fetch_list_once, fetch_once
 from jwtgate.reasons import Reason
+from jwtgate.revocation import Standing
 from jwtgate.tokens import VerifiedTokens, parse, unverified_issuer
 from jwtgate.validator import parse_authorization
 
@@ -54,6 +55,8 @@ ADVICE: dict[Reason, str] = {
     Reason.TOKEN_TOO_OLD: "the token holds for longer than `max_lifetime` of the issuer allows",
     Reason.TOKEN_REVOKED: "get a new token",
     Reason.TOKEN_INACTIVE: "get a new token",
+    Reason.STATUS_UNKNOWN: "the token's `status` names a list or an index that the gateway does not know: add its "
+    "`uri` to `status_lists` of the issuer",
     Reason.AUDIENCE_MISMATCH: "ask the issuer for a token for this audience, or correct `audience` of the issuer",
     Reason.TYPE_MISMATCH: "the token's `typ` is not among `types` of the issuer: is it an ID token?",
     Reason.CLAIM_MISSING: "the token lacks `exp`, or one of `required_claims` of the issuer",
@@ -67,6 +70,7 @@ ADVICE: dict[Reason, str] = {
     Reason.INTERNAL_ERROR: "see NGINX's error log",
     Reason.INTROSPECTION_FAILED: "the issuer's introspection endpoint gave no usable answer",
     Reason.ISSUER_UNAVAILABLE: "the issuer's keys cannot be had: see the error above",
+    Reason.STATUS_UNAVAILABLE: "the issuer's status list cannot be had, or is too old: see the error above",
     Reason.VALIDATOR_UNAVAILABLE: "are the validators running?",
 }
 
@@ -172,7 +176,8 @@ def examine(plan: Plan, policy: Policy, given: bytes, now: float) -> tuple[list[
     """
     credential = parse_authorization(given if b" " in given or not given else b"Bearer " + given)
     keysets: dict[str, KeySet] = {}
-    authenticate = Authenticator(plan, VerifiedTokens(0))
+    standing = Standing()
+    authenticate = Authenticator(plan, VerifiedTokens(0), standing)
     outcome = authenticate(keysets, policy.id, credential, now)
     trouble = ""
     if isinstance(outcome, NeedKeys):
@@ -181,7 +186,11 @@ def examine(plan: Plan, policy: Policy, given: bytes, now: float) -> tuple[list[
         except JwtgateError as error:
             trouble = str(error)
         outcome = authenticate(keysets, policy.id, credential, now)
-    decided = outcome.otherwise if isinstance(outcome, NeedKeys) else outcome
+    if isinstance(outcome, NeedStatus):
+        issuer = plan.issuers[outcome.issuer]
+        trouble = asyncio.run(fetch_list_once(issuer, outcome.uri, standing)) or ""
+        outcome = authenticate(keysets, policy.id, credential, now)
+    decided = outcome.otherwise if isinstance(outcome, NeedKeys | NeedStatus) else outcome
     denied_at = list(Step).index(decided.step) if isinstance(decided, Deny) else len(Step)
     texts = _texts(plan, policy, credential, keysets, decided, now)
     findings = []
@@ -238,11 +247,20 @@ def _texts(
     verified = outcome.token
     if verified is not None:
         texts[Step.CLAIMS] = _claims_text(issuer, verified, now)
+        texts[Step.STATUS] = _status_text(issuer, verified)
     if isinstance(outcome, Allow):
         texts[Step.IDENTITY] = ", ".join(f"{name}: {value}" for name, value in outcome.identity) or "no headers"
     elif policy.identity:
         texts[Step.IDENTITY] = ", ".join(f"{header} from {claim}" for header, claim in policy.identity)
     return texts
+
+
+def _status_text(issuer: Issuer, token: VerifiedToken) -> str:
+    if "status" not in token.claims:
+        return "the token refers to no status list"
+    if issuer.unsafe_ignore_status:
+        return "not looked at (unsafe_ignore_status)"
+    return f"status {token.claims['status']!r}"
 
 
 def _issuer_of(plan: Plan, policy: Policy, claimed: str | Reason) -> Issuer | None:

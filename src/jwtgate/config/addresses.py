@@ -134,6 +134,20 @@ def jwks_url(value: Any) -> KeyUrl | Fault:
     return KeyUrl(value, plain_remote=parsed.scheme == "http" and not _is_loopback(parsed.host))
 
 
+def status_url(value: Any) -> KeyUrl | Fault:
+    """A URL that a status list may be fetched from. Its last path segment may be `*`."""
+    how = "write https://issuer.example.com/statuslists/1, or https://issuer.example.com/statuslists/*"
+    if not isinstance(value, str):
+        return Fault("{field} must be a URL, not {value}", how)
+    found = jwks_url(value)
+    if isinstance(found, Fault):
+        return found if "is not a URL" not in found.message else Fault("{value} is not a URL", how)
+    path = urlsplit(value).path
+    if "*" in value and not (value.count("*") == 1 and value.endswith("/*") and path.endswith("/*")):
+        return Fault("{value} has a * that is not its whole last path segment", how)
+    return found
+
+
 def _is_loopback(host: str) -> bool:
     if host.lower() == "localhost":
         return True

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 REQUEST_ID = "{request_id}"
 
 # The gateway cannot answer: 503 says "try again", which no answer for "all other reasons" may hide.
-NEVER_BY_DEFAULT = frozenset({Reason.ISSUER_UNAVAILABLE, Reason.VALIDATOR_UNAVAILABLE})
+NEVER_BY_DEFAULT = frozenset({Reason.ISSUER_UNAVAILABLE, Reason.STATUS_UNAVAILABLE, Reason.VALIDATOR_UNAVAILABLE})
 
 
 @dataclass(frozen=True, slots=True)

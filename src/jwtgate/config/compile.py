@@ -31,8 +31,9 @@ from jwtgate.config.transport import (
     compile_upstreams,
 )
 from jwtgate.config.validate import validate
-from jwtgate.errors import ConfigError
+from jwtgate.errors import ConfigError, DenyListError
 from jwtgate.plan import DecisionCache, Plan, SignerSettings
+from jwtgate.revocation import read_deny_list
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -124,6 +125,7 @@ def _compile(
     return Plan(
         listeners=compile_listeners(gateway.listen, files, report),
         run_dir=files.path(gateway.run_dir) if gateway.run_dir is not None else None,
+        deny_list=_deny_list(gateway.deny_list, files, report),
         state_dir=files.path(gateway.state_dir) if gateway.state_dir is not None else None,
         trusted_proxies=tuple(gateway.trusted_proxies),
         realm=gateway.realm,
@@ -142,6 +144,20 @@ def _compile(
         traceparent=gateway.traceparent,
         shutdown_timeout=gateway.shutdown_timeout,
     )
+
+
+def _deny_list(name: str | None, files: Files, report: Report) -> Path | None:
+    """The deny-list, which must be right when the gateway starts: without it the gate would stand open."""
+    file = None if name is None else files.readable(("deny_list",), name, report)
+    if file is None:
+        return None
+    try:
+        for _entry in read_deny_list(file.read_bytes(), str(file)):
+            pass
+    except DenyListError as error:
+        report.error(("deny_list",), f"the deny-list cannot be used: {error}", "correct that line")
+        return None
+    return file
 
 
 def _access_log(value: str | None, files: Files) -> str | None:

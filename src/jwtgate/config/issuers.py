@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from jwtgate.config.fetching import compile_pace
 from jwtgate.config.key_sources import compile_keys
+from jwtgate.config.status import compile_status_lists, lists_of
 from jwtgate.config.tenants import check_tenants, issuer_name, keys_of, of_tenant, tenants_of
 from jwtgate.plan import Issuer
 from jwtgate.policy import DEFAULT_CLAIM_NAMES, ClaimNames
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from jwtgate.config.report import Report
     from jwtgate.config.schema import ClaimNamesSection, IssuerSection
     from jwtgate.keys.freshness import Pace
-    from jwtgate.plan import KeySource
+    from jwtgate.plan import KeySource, StatusLists
 
 
 def compile_issuers(
@@ -44,7 +45,8 @@ def compile_issuers(
         keys = compile_keys(section, path, environ, files, report)
         if keys is not None:
             pace = compile_pace(section.refresh, (*path, "refresh"), report)
-            issuers.update(_by_name(_issuer(name, section, keys, pace), section))
+            status_lists = compile_status_lists(section, path, files, report)
+            issuers.update(_by_name(_issuer(name, section, keys, pace, status_lists), section))
     return issuers
 
 
@@ -56,10 +58,14 @@ def _by_name(issuer: Issuer, section: IssuerSection) -> Iterator[tuple[str, Issu
             yield name, issuer
         else:
             iss, keys = of_tenant(issuer.issuer, tenant), keys_of(issuer, tenant)
-            yield name, replace(issuer, name=name, issuer=iss, keys=keys, tenant_of=issuer.name)
+            lists = lists_of(issuer.status_lists, tenant)
+            own = replace(issuer, name=name, issuer=iss, keys=keys, status_lists=lists, tenant_of=issuer.name)
+            yield name, own
 
 
-def _issuer(name: str, section: IssuerSection, keys: KeySource, pace: Pace) -> Issuer:
+def _issuer(
+    name: str, section: IssuerSection, keys: KeySource, pace: Pace, status_lists: StatusLists | None
+) -> Issuer:
     return Issuer(
         name=name,
         issuer=section.issuer,
@@ -74,6 +80,8 @@ def _issuer(name: str, section: IssuerSection, keys: KeySource, pace: Pace) -> I
         pace=pace,
         start=section.start,
         claim_names=_claim_names(section.claims),
+        status_lists=status_lists,
+        unsafe_ignore_status=section.unsafe_ignore_status,
     )
 
 

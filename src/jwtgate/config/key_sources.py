@@ -38,10 +38,11 @@ def compile_keys(
         return None
     right = _algorithms_fit(section, path, report)
     address = section.jwks or discovered_from(section, path, report)
-    if section.insecure_http and (address is None or not address.plain_remote):
+    fetched = [*([] if address is None else [address]), *(section.status_lists or [])]
+    if section.insecure_http and not any(each.plain_remote for each in fetched):
         report.warn(
             (*path, "insecure_http"),
-            f'issuer "{name}" does not need "insecure_http": its keys do not come over plain HTTP from elsewhere',
+            f'issuer "{name}" does not need "insecure_http": nothing of it comes over plain HTTP from elsewhere',
             "remove it",
             at_key=True,
         )
@@ -129,7 +130,8 @@ def _check_fetch_is_used(section: IssuerSection, path: Path, report: Report) -> 
     """`fetch` and the like beside keys that are not fetched are a misunderstanding."""
     if section.jwks is not None or section.discovery:
         return
-    for setting, written in (("fetch", section.fetch is not None), ("refresh", section.refresh is not None)):
+    fetch_unused = section.fetch is not None and section.status_lists is None
+    for setting, written in (("fetch", fetch_unused), ("refresh", section.refresh is not None)):
         if written:
             message = f'issuer "{path[-1]}" has "{setting}", and its keys are not fetched'
             report.error((*path, setting), message, "remove it", at_key=True)

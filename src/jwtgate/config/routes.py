@@ -277,15 +277,20 @@ class _Maker:
         staleness = _first(section.staleness, defaults.staleness, _STALENESS)
         bare_token = _first(section.bare_token, self.gateway.policies[name].bare_token, defaults.bare_token, False)
         identity = tuple(sorted(section.identity.items()))
-        need = (name, staleness, bare_token, identity)
+        need = (name, staleness, bare_token, identity, section.unsafe_allow_stale_status)
         if need not in self._by_need:
-            policy = self._make_policy(name, staleness, bare_token, identity)
+            policy = self._make_policy(*need)
             self.policies[policy.id] = policy
             self._by_need[need] = policy.id
         return self._by_need[need]
 
     def _make_policy(
-        self, name: str, staleness: int, bare_token: bool, identity: tuple[tuple[str, str], ...]
+        self,
+        name: str,
+        staleness: int,
+        bare_token: bool,
+        identity: tuple[tuple[str, str], ...],
+        unsafe_allow_stale_status: bool,
     ) -> Policy:
         issuers, requirement = self.named[name].issuers, self.named[name].requirement
         required: dict[str, object] = {
@@ -294,12 +299,22 @@ class _Maker:
             "issuers": [_canonical(self.issuers[issuer]) for issuer in issuers if issuer in self.issuers],
             "name": name,
             "staleness": staleness,
+            "unsafe_allow_stale_status": unsafe_allow_stale_status,
         }
         if requirement is not None:
             required["requirement"] = repr(requirement)  # of frozen dataclasses: all there is, always the same
         text = json.dumps(required, sort_keys=True, separators=(",", ":"))
         digest = hashlib.sha256(text.encode()).hexdigest()[:8]
-        return Policy(f"{name}-{digest}", name, issuers, bare_token, staleness, identity, requirement)
+        return Policy(
+            f"{name}-{digest}",
+            name,
+            issuers,
+            bare_token,
+            staleness,
+            identity,
+            requirement,
+            unsafe_allow_stale_status=unsafe_allow_stale_status,
+        )
 
     def _route_answers(self, section: RouteSection, path: Path) -> Answers:
         if not section.denials:
@@ -319,6 +334,7 @@ def _first(*choices: _T | None) -> _T:
 def _canonical(issuer: Issuer) -> dict[str, object]:
     """Everything that an issuer requires, as JSON can say it, without its secret."""
     renamed = {} if issuer.claim_names == DEFAULT_CLAIM_NAMES else {"claim_names": repr(issuer.claim_names)}
+    lists = issuer.status_lists
     return {
         **renamed,
         "algorithms": issuer.algorithms,
@@ -330,7 +346,9 @@ def _canonical(issuer: Issuer) -> dict[str, object]:
         "max_token_bytes": issuer.max_token_bytes,
         "name": issuer.name,
         "required_claims": issuer.required_claims,
+        "status_lists": None if lists is None else (lists.uris, lists.prefixes, lists.max_stale),
         "types": issuer.types,
+        "unsafe_ignore_status": issuer.unsafe_ignore_status,
     }
 
 

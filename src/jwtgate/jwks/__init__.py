@@ -1,7 +1,8 @@
-"""Issuers' keys, fetched in the background.
+"""Issuers' keys and status lists, fetched in the background.
 
 KeyStore         the key sets of all issuers, kept fresh: what the validator holds
 fetch_once       one issuer's keys, now: what a command needs
+StatusStore      the status lists of issuers that publish any, kept fresh alike
 Clocks           the time, for tests
 IssuerView       where an issuer's keys stand, for `jwtgate keys`
 """
@@ -9,7 +10,8 @@ IssuerView       where an issuer's keys stand, for `jwtgate keys`
 from __future__ import annotations
 
 from jwtgate.jwks.clock import Clocks
+from jwtgate.jwks.status import StatusStore, fetch_list_once
 from jwtgate.jwks.store import KeyStore, fetch_once
 from jwtgate.jwks.view import IssuerView, KeyView
 
-__all__ = ["Clocks", "IssuerView", "KeyStore", "KeyView", "fetch_once"]
+__all__ = ["Clocks", "IssuerView", "KeyStore", "KeyView", "StatusStore", "fetch_list_once", "fetch_once"]

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
     from jwtgate.plan import Fetching
 
+JWKS = "application/jwk-set+json, application/json;q=0.9, */*;q=0.1"
+
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MAX_REDIRECTS = 3
 # For plain HTTP. It trusts nobody, so that a mistake here would deny and not admit.
@@ -72,14 +74,14 @@ class Fetcher:
         self._ways: dict[tuple[Path | str | bool | None, ...], httpx2.AsyncHTTPTransport] = {}
         self._making = asyncio.Lock()
 
-    async def get(self, url: str, seen: Seen, fetching: Fetching) -> Got | Same:
-        """Fetch `url` unless it still is the version `seen`.
+    async def get(self, url: str, seen: Seen, fetching: Fetching, *, accept: str = JWKS) -> Got | Same:
+        """Fetch `url` unless it still is the version `seen`. `accept` are the media types that are asked for.
 
         Raises KeyFetchError: the text names the URL, what happened, and what was expected.
         """
         try:
             async with asyncio.timeout(fetching.total_timeout):
-                return await self._follow(_url(url), seen, fetching)
+                return await self._follow(_url(url), seen, fetching, accept)
         except TimeoutError:
             raise KeyFetchError(
                 f"{url}: no complete answer within {fetching.total_timeout:g} s (fetch timeout)"
@@ -110,10 +112,10 @@ class Fetcher:
                 )
             return self._ways[key]
 
-    async def _follow(self, url: httpx2.URL, seen: Seen, fetching: Fetching) -> Got | Same:
+    async def _follow(self, url: httpx2.URL, seen: Seen, fetching: Fetching, accept: str) -> Got | Same:
         for _ in range(_MAX_REDIRECTS + 1):
             way = await self._way(url, fetching)
-            response = await way.handle_async_request(_request(url, seen, fetching))
+            response = await way.handle_async_request(_request(url, seen, fetching, accept))
             try:
                 if response.status_code not in _REDIRECTS:
                     return await _read(url, response, seen, fetching)
@@ -146,10 +148,10 @@ def _tls(fetching: Fetching) -> ssl.SSLContext:
     return context
 
 
-def _request(url: httpx2.URL, seen: Seen, fetching: Fetching) -> httpx2.Request:
+def _request(url: httpx2.URL, seen: Seen, fetching: Fetching, accept: str) -> httpx2.Request:
     headers = httpx2.Headers(
         {
-            "Accept": "application/jwk-set+json, application/json;q=0.9, */*;q=0.1",
+            "Accept": accept,
             "Accept-Encoding": "identity",
             "User-Agent": "jwtgate",
         }

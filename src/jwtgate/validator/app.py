@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from jwtgate.authenticate import Allow, Authenticator, Deny, NeedKeys
+from jwtgate.authenticate import Allow, Authenticator, Deny, NeedKeys, NeedStatus
 from jwtgate.validator.extract import extract
 from jwtgate.validator.respond import BODY, allow, deny
 
@@ -18,24 +18,26 @@ if TYPE_CHECKING:
 
     from starlette.types import Receive, Scope, Send
 
-    from jwtgate.jwks import KeyStore
+    from jwtgate.jwks import KeyStore, StatusStore
 
 
 class Validator:
     """Answers `auth_request`. `room` says whether the decision cache may grow."""
 
-    __slots__ = ("_authenticate", "_clock", "_room", "_store")
+    __slots__ = ("_authenticate", "_clock", "_room", "_statuses", "_store")
 
     def __init__(
         self,
         authenticate: Authenticator,
         store: KeyStore,
+        statuses: StatusStore,
         *,
         room: Callable[[], bool],
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._authenticate = authenticate
         self._store = store
+        self._statuses = statuses
         self._room = room
         self._clock = clock
 
@@ -54,6 +56,7 @@ class Validator:
         if isinstance(outcome, NeedKeys):
             await self._store.need(outcome.issuer, outcome.kid)
             outcome = self._authenticate(self._store.keysets, policy_id, credential, self._clock())
-            if isinstance(outcome, NeedKeys):
-                return outcome.otherwise
-        return outcome
+        if isinstance(outcome, NeedStatus):
+            await self._statuses.need(outcome.issuer, outcome.uri)
+            outcome = self._authenticate(self._store.keysets, policy_id, credential, self._clock())
+        return outcome.otherwise if isinstance(outcome, NeedKeys | NeedStatus) else outcome

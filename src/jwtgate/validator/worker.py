@@ -17,7 +17,8 @@ import structlog
 
 from jwtgate.authenticate import Authenticator
 from jwtgate.errors import StartError
-from jwtgate.jwks import KeyStore
+from jwtgate.jwks import KeyStore, StatusStore
+from jwtgate.revocation import Standing
 from jwtgate.serve import serve_socket
 from jwtgate.tokens import VerifiedTokens
 from jwtgate.validator.app import Validator
@@ -55,10 +56,12 @@ def run_worker(plan: Plan, settings: WorkerSettings) -> None:
     """Answer NGINX until told to stop. Call it in the main thread of a process."""
     store = KeyStore(plan.issuers.values(), directory=settings.keys_dir)
     room = CacheRoom(settings.cache_dir, empty=settings.cache_empty, share=plan.cache.max_size)
-    authenticate = Authenticator(plan, VerifiedTokens(VERIFIED_TOKENS_BYTES))
-    validator = Validator(authenticate, store, room=room)
+    standing = Standing()
+    statuses = StatusStore(plan.issuers.values(), store, standing, directory=settings.keys_dir)
+    authenticate = Authenticator(plan, VerifiedTokens(VERIFIED_TOKENS_BYTES), standing)
+    validator = Validator(authenticate, store, statuses, room=room)
     with listen(settings.socket, settings.owner) as listener:
-        serve_socket(_Application(validator, store, room), listener, date_header=False)
+        serve_socket(_Application(validator, store, statuses, room), listener, date_header=False)
 
 
 def listen(path: Path, owner: tuple[int, int] | None) -> socket.socket:
@@ -83,9 +86,10 @@ def listen(path: Path, owner: tuple[int, int] | None) -> socket.socket:
 class _Application:
     """The validator, what runs beside it for as long as the server does, and whether it is ready."""
 
-    def __init__(self, validator: Validator, store: KeyStore, room: CacheRoom) -> None:
+    def __init__(self, validator: Validator, store: KeyStore, statuses: StatusStore, room: CacheRoom) -> None:
         self._validator = validator
         self._store = store
+        self._statuses = statuses
         self._room = room
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -97,14 +101,15 @@ class _Application:
             await self._validator(scope, receive, send)
 
     async def _ready(self, send: Send) -> None:
-        """200, or 503 and the issuers that are required and have no keys yet."""
-        missing = ", ".join(self._store.missing)
+        """200, or 503 and the issuers that are required and have no keys or no status list yet."""
+        missing = ", ".join((*self._store.missing, *self._statuses.missing))
         await send({"type": "http.response.start", "status": 503 if missing else 200, "headers": []})
         await send({"type": "http.response.body", "body": missing.encode()})
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         await receive()
-        tasks = [asyncio.create_task(_never_ending(start())) for start in (self._store.run, self._room.watch)]
+        background = (self._store.run, self._statuses.run, self._room.watch)
+        tasks = [asyncio.create_task(_never_ending(start())) for start in background]
         await send({"type": "lifespan.startup.complete"})
         await receive()
         for task in tasks:

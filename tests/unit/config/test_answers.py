@@ -88,7 +88,9 @@ def test_the_default_answers_for_all_reasons_that_are_not_named() -> None:
         assert given[reason].status == 500
 
 
-@pytest.mark.parametrize("reason", [Reason.ISSUER_UNAVAILABLE, Reason.VALIDATOR_UNAVAILABLE])
+@pytest.mark.parametrize(
+    "reason", [Reason.ISSUER_UNAVAILABLE, Reason.STATUS_UNAVAILABLE, Reason.VALIDATOR_UNAVAILABLE]
+)
 def test_what_may_be_tried_again_changes_by_its_own_name_only(reason: Reason) -> None:
     assert dict(answers("gate", Overrides(default=Override(status=500))))[reason].status == 503
     assert dict(answers("gate", Overrides(((reason, Override(status=500)),))))[reason].status == 500

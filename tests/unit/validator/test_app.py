@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from jwtgate import generate_signing_key, mint, read_jwks
 from jwtgate.authenticate import Authenticator
 from jwtgate.config import load_text
-from jwtgate.jwks import KeyStore
+from jwtgate.jwks import KeyStore, StatusStore
+from jwtgate.revocation import Standing
 from jwtgate.tokens import VerifiedTokens
 from jwtgate.validator.app import Validator
 
@@ -75,7 +76,8 @@ def ask(
     clock: Callable[[], float] = lambda: NOW,
 ) -> tuple[int, dict[bytes, bytes]]:
     """The status and headers of an answer; that it has no body is asserted."""
-    validator = Validator(Authenticator(PLAN, VerifiedTokens(0)), store, room=lambda: room, clock=clock)
+    statuses = StatusStore([], store, Standing())
+    validator = Validator(Authenticator(PLAN, VerifiedTokens(0)), store, statuses, room=lambda: room, clock=clock)
     sent: list[Any] = []
 
     async def send(message: Any) -> None:

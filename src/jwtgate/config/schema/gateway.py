@@ -125,6 +125,11 @@ class Gateway(Section):
         "issuers. Default: they are not kept.",
         examples=["/var/lib/jwtgate"],
     )
+    deny_list: FilePath | None = Field(
+        default=None,
+        description="File of tokens, subjects and clients that are denied, one JSON object a line; it is watched.",
+        examples=["denied.jsonl"],
+    )
     trusted_proxies: Annotated[
         list[Annotated[str, AfterValidator(checked(addresses.network))]],
         BeforeValidator(a_list),

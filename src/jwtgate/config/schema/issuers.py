@@ -193,6 +193,31 @@ class IssuerSection(Section):
         description="Accepted `typ` headers; without it `typ` is not looked at.",
         examples=[["at+jwt"]],
     )
+    status_lists: (
+        Annotated[
+            list[
+                Annotated[
+                    InstanceOf[addresses.KeyUrl],
+                    BeforeValidator(checked(addresses.status_url)),
+                    WithJsonSchema({"type": "string", "pattern": "^https?://"}),
+                ]
+            ],
+            BeforeValidator(a_list),
+            AfterValidator(checked(not_empty)),
+            OrOne(),
+        ]
+        | None
+    ) = Field(
+        default=None,
+        description="URIs of the status lists that its tokens may refer to; a last segment `*` stands for any.",
+        examples=[["https://issuer.example.com/statuslists/1"]],
+    )
+    status_max_stale: Lifetime = Field(
+        default=300,
+        description="How long a status list is used when a newer one cannot be had.",
+        examples=["5m"],
+    )
+    unsafe_ignore_status: bool = Field(default=False, description="Accept tokens whose `status` is not checked.")
     required_claims: list[Text] = Field(
         default=[], description="Claims that each token must have.", examples=[["sub", "jti"]]
     )

@@ -57,6 +57,10 @@ class RouteSection(Section):
         examples=["10s"],
     )
     bare_token: bool | None = Field(default=None, description="Accept `Authorization: <token>`, without `Bearer`.")
+    unsafe_allow_stale_status: bool = Field(
+        default=False,
+        description="Let tokens through while their status list cannot be had, or is too old.",
+    )
     identity: dict[IdentityHeader, Text] = Field(
         default={},
         description="Request headers to the service, and their claims.",
