@@ -5,42 +5,71 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+import tempfile
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
 
-if TYPE_CHECKING:
-    from pathlib import Path
+from bench.machine import OTHER_CORE
 
-# wrk calls `request` for each request and `done` at the end. `tokens` is a file with one on each line.
+# wrk calls `request` for each request and `done` at the end. `tokens` is a file with one on each line; the first
+# `offset` are left out, and no more than `limit` are read. `order` is a file of line numbers, from 1: the tokens
+# in the order in which they are sent. `pause` are milliseconds that a connection waits between two requests.
 _SCRIPT = """
-local headers = {}
+local skip, limit, headers, order = @OFFSET@, @LIMIT@, {}, {}
 for token in io.lines("@TOKENS@") do
-  headers[#headers + 1] = token ~= "-" and { ["Authorization"] = "Bearer " .. token } or {}
+  if skip > 0 then
+    skip = skip - 1
+  elseif #headers < limit then
+    headers[#headers + 1] = token ~= "-" and { ["Authorization"] = "Bearer " .. token } or {}
+  else
+    break
+  end
 end
-local turn = 0
+if "@ORDER@" ~= "" then
+  for line in io.lines("@ORDER@") do order[#order + 1] = tonumber(line) end
+end
+local turn = @START@
 function request()
-  turn = turn % #headers + 1
-  return wrk.format("GET", nil, headers[turn])
+  turn = turn + 1
+  if #order > 0 then
+    return wrk.format("GET", nil, headers[order[(turn - 1) % #order + 1]])
+  end
+  return wrk.format("GET", nil, headers[(turn - 1) % #headers + 1])
 end
+@DELAY@
 function done(summary, latency, requests)
   local errors = summary.errors
   io.write(string.format(
-    '\\n{"requests": %d, "microseconds": %d, "p50": %d, "p99": %d, "p999": %d, "failed": %d}\\n',
+    '\\n{"requests": %d, "microseconds": %d, "p50": %d, "p99": %d, "p999": %d, "refused": %d, "failed": %d}\\n',
     summary.requests, summary.duration, latency:percentile(50), latency:percentile(99), latency:percentile(99.9),
-    errors.connect + errors.read + errors.write + errors.timeout + errors.status))
+    errors.status, errors.connect + errors.read + errors.write + errors.timeout))
 end
 """
 
 
 @dataclass(frozen=True, slots=True)
+class Tokens:
+    """What to send: a file with a token on each line (`-`: none), and which of them.
+
+    With `distinct` tokens in turn. `fresh`: none of them twice, over all runs with these tokens.
+    """
+
+    file: Path
+    distinct: int
+    fresh: bool = False
+    order: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Load:
-    """What one run of wrk came to. Latencies in microseconds."""
+    """What one run of wrk came to. Latencies in microseconds. `refused`: answers other than 2xx and 3xx."""
 
     requests: int
     seconds: float
     p50: float
     p99: float
     p999: float
+    refused: int
     failed: int
 
     @property
@@ -49,26 +78,65 @@ class Load:
         return self.requests / self.seconds
 
 
-def run(url: str, tokens: Path, *, core: int, connections: int, seconds: int) -> Load:
-    """Send requests to `url` from one thread on one core, with the tokens of a file in turn (`-`: none)."""
-    wrk = shutil.which("wrk")
-    if wrk is None:
-        raise SystemExit("the benchmark needs wrk: sudo apt-get install wrk")
-    script = tokens.with_suffix(".lua")
-    script.write_text(_SCRIPT.replace("@TOKENS@", str(tokens)))
-    result = subprocess.run(
-        ["taskset", "-c", str(core), wrk, "-t1", f"-c{connections}", f"-d{seconds}s", "-s", str(script), url],
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=seconds + 30,
-    )
-    answer = json.loads(result.stdout.strip().splitlines()[-1])
-    return Load(
-        requests=answer["requests"],
-        seconds=answer["microseconds"] / 1e6,
-        p50=answer["p50"],
-        p99=answer["p99"],
-        p999=answer["p999"],
-        failed=answer["failed"],
-    )
+class Generator:
+    """A wrk that has been started: one thread on one core. `result` waits for its end."""
+
+    def __init__(
+        self,
+        url: str,
+        tokens: Tokens,
+        *,
+        connections: int,
+        seconds: int,
+        offset: int = 0,
+        start: int = 0,
+        pause: int = 0,
+        core: int = OTHER_CORE,
+    ) -> None:
+        wrk = shutil.which("wrk")
+        if wrk is None:
+            raise SystemExit("the benchmark needs wrk: sudo apt-get install wrk")
+        script = _SCRIPT
+        for name, value in {
+            "OFFSET": offset,
+            "LIMIT": tokens.distinct,
+            "TOKENS": tokens.file.absolute(),
+            "ORDER": tokens.order.absolute() if tokens.order else "",
+            "START": start,
+            "DELAY": f"function delay() return {pause} end" if pause else "",
+        }.items():
+            script = script.replace(f"@{name}@", str(value))
+        with tempfile.NamedTemporaryFile("w", suffix=".lua", delete=False) as file:
+            file.write(script)
+        self._script = Path(file.name)
+        self._patience = seconds + 60
+        self._process = subprocess.Popen(
+            [
+                *("taskset", "-c", str(core), wrk, "-t1", f"-c{connections}", f"-d{seconds}s"),
+                *("--timeout", "10s", "-s", file.name, url),
+            ],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def result(self) -> Load:
+        """What it came to. SystemExit with wrk's own words when it failed."""
+        try:
+            said, complaint = self._process.communicate(timeout=self._patience)
+        finally:
+            self._process.kill()
+            self._script.unlink(missing_ok=True)
+        if self._process.returncode:
+            raise SystemExit(f"wrk failed: {complaint or said}")
+        answer = json.loads(said.strip().splitlines()[-1])
+        return Load(
+            requests=answer["requests"],
+            seconds=answer["microseconds"] / 1e6,
+            **{name: answer[name] for name in ("p50", "p99", "p999", "refused", "failed")},
+        )
+
+
+def run(url: str, tokens: Tokens, *, connections: int, seconds: int, offset: int = 0, start: int = 0) -> Load:
+    """Send requests for so many seconds, and say what came of it."""
+    return Generator(url, tokens, connections=connections, seconds=seconds, offset=offset, start=start).result()

@@ -1,8 +1,9 @@
-"""CPU time of a process and all its children, from /proc."""
+"""CPU time and memory of a process and all its children, from /proc."""
 
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 _TICKS = os.sysconf("SC_CLK_TCK")
@@ -25,3 +26,12 @@ def cpu_seconds(pids: set[int]) -> float:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         total += int(fields[11]) + int(fields[12])
     return total / _TICKS
+
+
+def memory_bytes(pids: set[int]) -> int:
+    """Their proportional share of memory (Pss): what two of them share is counted once."""
+    total = 0
+    for pid in pids:
+        found = re.search(r"^Pss:\s+(\d+) kB", Path(f"/proc/{pid}/smaps_rollup").read_text(), re.MULTILINE)
+        total += int(found[1]) * 1024 if found else 0
+    return total

@@ -1,0 +1,60 @@
+"""What a policy's requirements add to a new decision."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Any
+
+from bench.goals import Goal
+from bench.interleaved import Row, find, median
+from bench.interleaved import measure as take_turns
+from bench.markdown import LOAD_COLUMNS, load_cells, table
+from bench.scenarios.costs import new
+from bench.systems import jwtgate
+
+if TYPE_CHECKING:
+    from bench.bench import Bench
+
+TITLE = "Policies"
+
+NONE, TEN, CEL = "no requirement", "10 requirements", "a CEL expression"
+BOUNDS = {TEN: 5, CEL: 15}
+
+# A policy of the name `wanted`, for each size; what is not there yet is left out.
+POLICIES = {NONE: "  wanted: {issuer: es256}"}
+
+
+def measure(bench: Bench) -> list[dict[str, Any]]:
+    """A row for each policy, all gateways running at the same time."""
+    fresh = bench.fresh("ES256", 9_000 * bench.seconds, bench.rounds)
+    setting = bench.setting()
+    rows = []
+    with contextlib.ExitStack() as stack:
+        for number, (name, policy) in enumerate(POLICIES.items()):
+            route = (
+                "  - {path: /wanted/, upstream: service, policy: wanted, identity: {X-User: sub}, staleness: 0}"
+            )
+            text = jwtgate.configuration(setting, policies=policy, routes=route)
+            gateway = stack.enter_context(jwtgate.serve(text, setting.directory(f"policies-{number}")))
+            rows.append(Row(name, new("ES256"), gateway, "/wanted/", fresh))
+        return take_turns(rows, rounds=bench.rounds, seconds=bench.seconds, step=bench.step)
+
+
+def goals(rows: list[dict[str, Any]]) -> list[Goal]:
+    """What each adds."""
+    none = median(find(rows, NONE, new("ES256")))
+    return [
+        Goal(f"{name}: added to a new decision", median(find(rows, name, new("ES256"))) - none, BOUNDS[name], "µs")
+        for name in POLICIES
+        if name in BOUNDS
+    ]
+
+
+def markdown(rows: list[dict[str, Any]]) -> str:
+    """The rows as a table."""
+    return "\n\n".join(
+        [
+            "New ES256 tokens, decisions not kept.",
+            table(("policy", *LOAD_COLUMNS), [(row["system"], *load_cells(row)) for row in rows]),
+        ]
+    )
