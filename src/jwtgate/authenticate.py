@@ -11,17 +11,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from math import floor
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from jwtgate.identity import identity_headers
+from jwtgate.keys import Key
 from jwtgate.policy import NO_REQUEST, compile_requirement
 from jwtgate.reasons import Reason
 from jwtgate.revocation.standing import NeedList, Standing
 from jwtgate.tokens import (
     ClaimRules,
+    UnverifiedToken,
     VerifiedToken,
     VerifiedTokens,
     check_claims,
@@ -37,10 +38,11 @@ if TYPE_CHECKING:
     from jwtgate.keys import KeySet
     from jwtgate.plan import Issuer, Plan, Policy
     from jwtgate.policy import Compiled, Request
-    from jwtgate.tokens import UnverifiedToken
 
 
-# Structs of msgspec, as in tokens/: made for every request, and a frozen dataclass takes ten times as long.
+# Structs of msgspec, as in tokens/: made for every request, and a frozen dataclass takes ten times as long. For
+# the same reason a result is asked whether it is what was hoped for: `isinstance` of an enum takes five times as
+# long.
 class Credential(msgspec.Struct, frozen=True, gc=False):
     """A token as the request brought it; `bare` when its header named no scheme."""
 
@@ -161,17 +163,18 @@ class Authenticator:
         policy = self._policies.get(policy_id)
         if policy is None:
             return Deny(Reason.POLICY_UNKNOWN, Step.POLICY)
-        if isinstance(credential, Reason):
+        if not isinstance(credential, Credential):
             return Deny(credential, Step.CREDENTIAL)
         if credential.bare and not policy.bare_token:
             return Deny(Reason.HEADER_INVALID, Step.CREDENTIAL)
         trusted = self._by_policy[policy.id]
-        digest = token_digest(credential.token)
-        remembered = self._remembered(keysets, trusted, credential.token, digest)
+        text = credential.token
+        digest = token_digest(text)
+        remembered = self._remembered(keysets, trusted, text, digest)
         if remembered is not None:
             return _decide(*remembered, policy, request, now, self._standing)
-        token = parse(credential.token, max_bytes=trusted.max_token_bytes)
-        if isinstance(token, Reason):
+        token = parse(text, max_bytes=trusted.max_token_bytes)
+        if not isinstance(token, UnverifiedToken):
             return Deny(token, Step.PARSE)
         claimed = unverified_issuer(token)
         if isinstance(claimed, Reason):
@@ -179,7 +182,7 @@ class Authenticator:
         if claimed not in trusted.issuers:
             return Deny(Reason.ISSUER_UNKNOWN, Step.ISSUER)
         trust = trusted.issuers[claimed]
-        if len(credential.token) > trust.issuer.max_token_bytes:
+        if len(text) > trust.issuer.max_token_bytes:
             return Deny(Reason.TOKEN_TOO_LARGE, Step.ISSUER)
         checked = self._verify(keysets, trust.issuer, digest, token)
         if not isinstance(checked, VerifiedToken):
@@ -200,25 +203,26 @@ class Authenticator:
         if name not in trusted.by_name:  # verified for another policy
             return None
         trust = trusted.by_name[name]
-        fits = len(text) <= trust.issuer.max_token_bytes and token.algorithm in trust.issuer.algorithms
+        fits = len(text) <= trust.issuer.max_token_bytes and token.header.algorithm in trust.issuer.algorithms
         return (trust, token) if fits else None
 
     def _verify(
         self, keysets: Mapping[str, KeySet], issuer: Issuer, digest: bytes, token: UnverifiedToken
     ) -> VerifiedToken | Deny | NeedKeys:
         """The token, verified by a key of this issuer and of no other."""
-        if token.algorithm not in issuer.algorithms:
+        header = token.header
+        if header.algorithm not in issuer.algorithms:
             return Deny(Reason.ALGORITHM_NOT_ALLOWED, Step.KEY)
         keyset = keysets.get(issuer.name)
         if keyset is None:
             return NeedKeys(issuer.name, None, Deny(Reason.ISSUER_UNAVAILABLE, Step.KEY))
-        key = keyset.select(algorithm=token.algorithm, kid=token.kid, x5t_s256=token.x5t_s256)
+        key = keyset.select(algorithm=header.algorithm, kid=header.kid, x5t_s256=header.x5t_s256)
         if key is Reason.KEY_UNKNOWN:
-            return NeedKeys(issuer.name, token.kid, Deny(Reason.KEY_UNKNOWN, Step.KEY))
-        if isinstance(key, Reason):
+            return NeedKeys(issuer.name, header.kid, Deny(Reason.KEY_UNKNOWN, Step.KEY))
+        if not isinstance(key, Key):
             return Deny(key, Step.KEY)
         verified = verify(token, key)
-        if isinstance(verified, Reason):
+        if not isinstance(verified, VerifiedToken):
             return Deny(verified, Step.VERIFY)
         self._verified.put(digest, issuer.name, keyset, verified)
         return verified
@@ -260,8 +264,11 @@ def _cacheable_until(end: float, staleness: int, now: float) -> int:
     NGINX serves an entry during the very second that it ends in, and a token is over *at* `exp` (RFC 7519,
     section 4.1.4), so the last second is the one before.
     """
-    until = floor(min(end, now + staleness)) - 1
-    return until if staleness and until >= floor(now) else 0
+    if not staleness:
+        return 0
+    second = int(now)
+    until = int(min(end, second + staleness)) - 1
+    return until if until >= second else 0
 
 
 def _trusted(policy: Policy, issuers: Sequence[Issuer]) -> _Trusted:

@@ -233,7 +233,7 @@ def _texts(
         expected = _either(repr(plan.issuers[name].issuer) for name in policy.issuers)
         texts[Step.ISSUER] = (
             "the payload is not a JSON object"
-            if claimed is Reason.CLAIMS_UNREADABLE
+            if claimed is Reason.TOKEN_MALFORMED
             else f"iss {'is missing' if isinstance(claimed, Reason) else repr(claimed)}, expected {expected}"
         )
         return texts

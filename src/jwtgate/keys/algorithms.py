@@ -168,19 +168,18 @@ def _der_signature(r: bytes, s: bytes) -> bytes:
 
     `encode_dss_signature` does the same from Python integers, in twice the time.
     """
-    body = _der_integer(r) + _der_integer(s)
+    # X.690, section 8.3: as few octets as possible, the highest bit being the sign.
+    r, s = r.lstrip(b"\0"), s.lstrip(b"\0")
+    body = _DER_INTEGER[r[0] >> 7][len(r)] + r + _DER_INTEGER[s[0] >> 7][len(s)] + s
     return _DER_SEQUENCE[len(body)] + body
 
 
-def _der_integer(octets: bytes) -> bytes:
-    # X.690, section 8.3: as few octets as possible, the highest bit being the sign.
-    shortest = octets.lstrip(b"\0")
-    return (_DER_POSITIVE if shortest[0] < 0x80 else _DER_NEEDS_ZERO)[len(shortest)] + shortest
-
-
-# Tags and lengths, by length (X.690, section 8.1.3).
-_DER_POSITIVE: Final = tuple(bytes((0x02, length)) for length in range(67))
-_DER_NEEDS_ZERO: Final = tuple(bytes((0x02, length + 1, 0)) for length in range(67))
+# Tags and lengths (X.690, section 8.1.3). Those of an integer by its highest bit, which takes a zero before it,
+# and by its length; those of the sequence by its length.
+_DER_INTEGER: Final = (
+    tuple(bytes((0x02, length)) for length in range(67)),
+    tuple(bytes((0x02, length + 1, 0)) for length in range(67)),
+)
 _DER_SEQUENCE: Final = tuple(
     bytes((0x30, length) if length < 0x80 else (0x30, 0x81, length)) for length in range(2 * (67 + 2) + 1)
 )

@@ -9,8 +9,7 @@ bytes are a stranger's, and every reader of them needs a way to say no.
 from __future__ import annotations
 
 import json
-from binascii import Error as BinasciiError
-from binascii import a2b_base64, b2a_base64
+from binascii import b2a_base64
 from typing import Any, Final
 
 import msgspec
@@ -18,21 +17,23 @@ import msgspec
 MAX_DEPTH: Final = 32
 """Objects and arrays within each other. Real tokens and key sets stay below 8."""
 
-# RFC 4648, section 5: the URL alphabet has "-" and "_" where the standard one has "+" and "/". What is not of
-# the URL alphabet, padding included, becomes "!", which is not of the standard one.
-_TO_STANDARD: Final = bytes.maketrans(b"-_+/=", b"+/!!!")
+_URL_ALPHABET: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+
+# RFC 4648, section 5: the URL alphabet has "-" and "_" where the standard one has "+" and "/". Every octet that
+# is not of the URL alphabet, padding included, becomes "!", which is of neither.
+_TO_STANDARD: Final = bytes(octet if octet in _URL_ALPHABET else ord("!") for octet in range(256)).translate(
+    bytes.maketrans(b"-_", b"+/")
+)
 _TO_URL: Final = bytes.maketrans(b"+/", b"-_")
 
-# By the length modulo 4: the padding that the standard form would have, and the last characters that leave no
-# bit over. RFC 4648, section 3.5: "implementations MAY chose to reject the encoding if the pad bits have not
+# By the length modulo 4: the last characters that leave no bit over, and the padding that the standard form
+# would have. RFC 4648, section 3.5: "implementations MAY chose to reject the encoding if the pad bits have not
 # been set to zero". We do, or one token would have several spellings. A remainder of 1 encodes nothing.
-_PADDING: Final = (b"", b"", b"==", b"=")
-_LAST: Final = (
-    b"",
-    b"",
-    b"AQgw",
-    b"AEIMQUYcgkosw048",
-)
+_LAST: Final = (b"", b"", b"AQgw", b"AEIMQUYcgkosw048")
+_PADDING_AND_QUOTE: Final = (b'"', b"", b'=="', b'="')
+
+# msgspec reads base64 as the bytes that a JSON string stands for, in half the time of binascii.
+_decode_base64: Final = msgspec.json.Decoder(bytes).decode
 
 
 def decode_base64url(segment: bytes) -> bytes | None:
@@ -41,8 +42,8 @@ def decode_base64url(segment: bytes) -> bytes | None:
     if remainder and segment[-1] not in _LAST[remainder]:
         return None
     try:
-        return a2b_base64(segment.translate(_TO_STANDARD) + _PADDING[remainder], strict_mode=True)
-    except BinasciiError:
+        return _decode_base64(b'"' + segment.translate(_TO_STANDARD) + _PADDING_AND_QUOTE[remainder])
+    except msgspec.DecodeError:
         return None
 
 

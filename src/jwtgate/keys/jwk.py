@@ -193,8 +193,8 @@ def secret_verifiers(secret: bytes) -> dict[str, Verifier]:
 
 def _rsa(jwk: Mapping[str, object]) -> _Material:
     # RFC 7518, section 6.3.1.
-    n_text, n = _unsigned(jwk, "n")
-    e_text, e = _unsigned(jwk, "e")
+    n_text, n = unsigned(jwk, "n")
+    e_text, e = unsigned(jwk, "e")
     refuse_weak_rsa(n, e)
     public = _prepared(lambda: rsa.RSAPublicNumbers(e, n).public_key())
     verifiers = {name: rsa_verifier(public, ALGORITHMS[name]) for name in sorted(algorithms_of("RSA", None))}
@@ -275,8 +275,8 @@ def _octets(jwk: Mapping[str, object], name: str, *, size: int | None = None) ->
     return text, octets
 
 
-def _unsigned(jwk: Mapping[str, object], name: str) -> tuple[str, int]:
-    """A Base64urlUInt member: its text and its number."""
+def unsigned(jwk: Mapping[str, object], name: str) -> tuple[str, int]:
+    """A Base64urlUInt member of a JWK: its text and its number. Raises KeyRefusedError."""
     text, octets = _octets(jwk, name)
     # RFC 7518, section 2: "The representation MUST utilize the minimum number of octets".
     if octets[0] == 0:

@@ -5,7 +5,14 @@ Each function raises KeyRefusedError, or says nothing.
 
 from __future__ import annotations
 
+from base64 import b64decode
+from functools import cache
+from itertools import compress
+from math import gcd, isqrt, prod
 from typing import Final
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import load_der_private_key, load_der_public_key
 
 from jwtgate.errors import KeyRefusedError
 
@@ -24,8 +31,6 @@ def refuse_weak_rsa(n: int, e: int) -> None:
     bits = n.bit_length()
     if not MIN_RSA_BITS <= bits <= MAX_RSA_BITS:
         raise KeyRefusedError(f"an RSA key of {bits} bits: expected {MIN_RSA_BITS} to {MAX_RSA_BITS}")
-    if n % 2 == 0:
-        raise KeyRefusedError("the RSA modulus is even")
     # RFC 8017, section 3.1: e is "between 3 and n - 1" and coprime to an even number. With e = 1 anyone
     # signs.
     if e < 3 or e % 2 == 0 or e.bit_length() > MAX_RSA_EXPONENT_BITS:
@@ -36,6 +41,40 @@ def refuse_weak_rsa(n: int, e: int) -> None:
         raise KeyRefusedError(
             "the RSA modulus was made by a chip with the ROCA weakness (CVE-2017-15361): replace the key"
         )
+    if gcd(n, _small_primes()) != 1:
+        raise KeyRefusedError(f"the RSA modulus has a prime factor below {_SMALL}: replace the key")
+    if _has_close_factors(n):
+        raise KeyRefusedError(
+            "the RSA modulus is a square, or its two primes are close together (CVE-2022-26320): replace the key"
+        )
+
+
+_SMALL: Final = 10_000
+
+
+@cache
+def _small_primes() -> int:
+    """The product of the primes below _SMALL."""
+    is_prime = bytearray(b"\0\0" + b"\1" * (_SMALL - 2))
+    for number in range(2, isqrt(_SMALL) + 1):
+        multiples = range(number * number, _SMALL, number)
+        is_prime[multiples.start :: number] = bytes(len(multiples))
+    return prod(compress(range(_SMALL), is_prime))
+
+
+# Fermat's method finds primes of generators that took the next prime after a first one within a few steps.
+_FERMAT_STEPS: Final = 100
+
+
+def _has_close_factors(n: int) -> bool:
+    """Whether n = a² - b², thus (a - b)(a + b), for one of the first a from the square root of n on."""
+    first = isqrt(n - 1) + 1
+    return any(_is_square(a * a - n) for a in range(first, first + _FERMAT_STEPS))
+
+
+def _is_square(number: int) -> bool:
+    # Modulo 16 three quarters of all numbers are no squares, which is known at once.
+    return number & 15 in {0, 1, 4, 9} and isqrt(number) ** 2 == number
 
 
 _ROCA_PRIMES: Final = (
@@ -74,8 +113,39 @@ def refuse_weak_secret(secret: bytes) -> None:
     # CVE-2022-29217, CVE-2024-33663: a public key that is configured as a secret lets everyone sign.
     if b"-----BEGIN" in secret or secret.lstrip().startswith((b"ssh-", b"ecdsa-sha2-", b"sk-ssh-", b"sk-ecdsa-")):
         raise KeyRefusedError("this secret is the text of a key file: give its keys as a JWK Set instead")
+    if secret.lstrip().startswith(b"{") and (b'"kty"' in secret or b'"keys"' in secret):
+        raise KeyRefusedError("this secret is the text of a JWK: give the file as jwks_file, or the secret alone")
+    if any(map(_is_der_key, (secret, secret.rstrip(b"\r\n"), _from_base64(secret)))):
+        raise KeyRefusedError("this secret is a key or a certificate in DER: give its keys as a JWK Set instead")
     if len(set(secret)) == 1:
         raise KeyRefusedError("this secret is one octet repeated")
+
+
+def _is_der_key(data: bytes) -> bool:
+    """Whether `data` is a public key, a private key or a certificate in DER."""
+    if not data.startswith(b"\x30"):  # X.690, section 8.9: SEQUENCE
+        return False
+    from cryptography.x509 import load_der_x509_certificate  # slow to import, and hardly ever needed
+
+    readers = (load_der_public_key, lambda der: load_der_private_key(der, None), load_der_x509_certificate)
+    for read in readers:
+        try:
+            read(data)
+        except ValueError:
+            continue
+        except (TypeError, UnsupportedAlgorithm):
+            return True  # encrypted, or of a kind that is unknown here
+        return True
+    return False
+
+
+def _from_base64(text: bytes) -> bytes:
+    """What the body of a PEM file or an `x5c` member spells; empty when `text` is neither."""
+    letters = b"".join(text.translate(bytes.maketrans(b"-_", b"+/")).split())
+    try:
+        return b64decode(letters + b"=" * (-len(letters) % 4), validate=True)
+    except ValueError:
+        return b""
 
 
 _ED25519_P: Final = 2**255 - 19

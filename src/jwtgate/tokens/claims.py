@@ -7,7 +7,7 @@ denies.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from jwtgate.reasons import Reason
 
@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from jwtgate.tokens.verify import VerifiedToken
 
 
-# The NumericDate claims (RFC 7519, section 4.1).
-_DATES = ("exp", "nbf", "iat")
+# RFC 7519, section 2: a NumericDate is a JSON number, which is never NaN or Infinity here. `true` is no number.
+_NUMBERS: Final = (int, float)
+_EVER: Final = float("-inf")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,31 +66,26 @@ def check_claims(token: VerifiedToken, rules: ClaimRules, now: float) -> Reason 
 
 
 def _check_times(claims: Mapping[str, Any], rules: ClaimRules, now: float) -> Reason | None:
-    for name in _DATES:
-        if name in claims and not _is_date(claims[name]):
-            return Reason.CLAIMS_UNREADABLE
-    if "exp" not in claims:
-        return Reason.CLAIM_MISSING
+    exp: Any = claims.get("exp")
+    # Absent, these two are no condition.
+    nbf, iat = claims.get("nbf", _EVER), claims.get("iat", _EVER)
+    if type(exp) not in _NUMBERS:
+        return Reason.CLAIMS_UNREADABLE if "exp" in claims else Reason.CLAIM_MISSING
+    if type(nbf) not in _NUMBERS or type(iat) not in _NUMBERS:
+        return Reason.CLAIMS_UNREADABLE
     # Only whole numbers are added to dates: a date of any size could overflow as a float.
     # RFC 7519, section 4.1.4: not "on or after" the expiration time.
     # Written so that a clock that is no number denies.
-    if not now < claims["exp"] + rules.leeway:
+    if not now < exp + rules.leeway:
         return Reason.TOKEN_EXPIRED
     # RFC 7519, section 4.1.5: not before it. One that is to be issued in the future does not hold yet either.
-    if "nbf" in claims and not now >= claims["nbf"] - rules.leeway:
-        return Reason.TOKEN_NOT_YET_VALID
-    if "iat" in claims and not now >= claims["iat"] - rules.leeway:
+    if not now >= nbf - rules.leeway or not now >= iat - rules.leeway:
         return Reason.TOKEN_NOT_YET_VALID
     if rules.max_lifetime is None:
         return None
     if "iat" not in claims:
         return Reason.CLAIM_MISSING
-    return Reason.TOKEN_TOO_OLD if claims["exp"] > claims["iat"] + rules.max_lifetime else None
-
-
-def _is_date(value: object) -> bool:
-    """RFC 7519, section 2: a JSON number, which is never NaN or Infinity here. `true` is no number."""
-    return type(value) is int or type(value) is float
+    return Reason.TOKEN_TOO_OLD if exp > iat + rules.max_lifetime else None
 
 
 def _is_for(aud: object, accepted: tuple[str, ...]) -> bool:

@@ -16,7 +16,8 @@ from joserfc.jwk import import_key
 
 from jwtgate.errors import KeyRefusedError
 from jwtgate.keys.encoding import decode_base64url, read_json_object
-from jwtgate.keys.jwk import is_name
+from jwtgate.keys.jwk import is_name, unsigned
+from jwtgate.keys.weakness import refuse_weak_rsa
 from jwtgate.reasons import Reason
 from jwtgate.tokens.one import MAX_TOKEN_BYTES
 from jwtgate.tokens.parse import parse
@@ -36,6 +37,15 @@ KEY_ALGORITHMS: Final = {
     "ECDH-ES+A128KW": "EC",
     "ECDH-ES+A256KW": "EC",
 }
+# RFC 7517, section 4.3: what each of them does with its key.
+OPERATIONS: Final = {
+    "dir": ("decrypt",),
+    "RSA-OAEP": ("unwrapKey", "decrypt"),
+    "RSA-OAEP-256": ("unwrapKey", "decrypt"),
+    "ECDH-ES": ("deriveKey", "deriveBits"),
+    "ECDH-ES+A128KW": ("deriveKey", "deriveBits"),
+    "ECDH-ES+A256KW": ("deriveKey", "deriveBits"),
+}
 CONTENT_ENCRYPTIONS: Final = ("A128GCM", "A256GCM", "A128CBC-HS256", "A256CBC-HS512")
 
 
@@ -51,26 +61,41 @@ class DecryptionKey:
 def import_decryption_key(jwk: Mapping[str, Any]) -> DecryptionKey:
     """The key that a private JWK describes. It must say its `alg`, one of `KEY_ALGORITHMS`.
 
-    Raises KeyRefusedError when it is malformed, public only, or of another type than its `alg` needs.
+    Raises KeyRefusedError when it is malformed, public only, of another type than its `alg` needs, not meant for
+    decrypting by `use` or `key_ops`, or a weak RSA key.
     """
     algorithm = jwk.get("alg")
     if not isinstance(algorithm, str) or algorithm not in KEY_ALGORITHMS:
         raise KeyRefusedError(f"alg of a decryption key: expected one of {', '.join(KEY_ALGORITHMS)}")
     if jwk.get("kty") != KEY_ALGORITHMS[algorithm]:
         raise KeyRefusedError(f"{algorithm} needs a key of type {KEY_ALGORITHMS[algorithm]}")
-    if jwk.get("use", "enc") != "enc":
-        raise KeyRefusedError('use of a decryption key is not "enc"')
+    _refuse_other_uses(jwk, algorithm)
     kid = jwk.get("kid")
     if kid is not None and not is_name(kid):
         raise KeyRefusedError("kid is not a string of at most 256 printable ASCII characters")
+    if jwk["kty"] == "RSA":
+        # RFC 7518, section 4.3: "A key of size 2048 bits or larger MUST be used with this algorithm."
+        refuse_weak_rsa(unsigned(jwk, "n")[1], unsigned(jwk, "e")[1])
     try:
-        key = import_key(dict(jwk))
+        # joserfc reads key_ops more narrowly than RFC 7517: "unwrapKey" is not enough for RSA-OAEP there.
+        key = import_key({name: value for name, value in jwk.items() if name != "key_ops"})
     except (JoseError, ValueError, TypeError):
         # The library's text could quote the key: it is left out.
         raise KeyRefusedError("not a valid key") from None
     if not key.is_private:
         raise KeyRefusedError("a public key cannot decrypt: expected the private one")
     return DecryptionKey(kid, algorithm, key)
+
+
+def _refuse_other_uses(jwk: Mapping[str, Any], algorithm: str) -> None:
+    # RFC 7517, sections 4.2 and 4.3.
+    if jwk.get("use", "enc") != "enc":
+        raise KeyRefusedError('use of a decryption key is not "enc"')
+    if "key_ops" not in jwk:
+        return
+    operations, wanted = jwk["key_ops"], OPERATIONS[algorithm]
+    if not isinstance(operations, list) or not any(name in wanted for name in operations):
+        raise KeyRefusedError(f"key_ops of a key for {algorithm} holds none of {', '.join(wanted)}")
 
 
 def is_encrypted(token: str) -> bool:

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from jwtgate.keys.jwk import Key
 from jwtgate.reasons import Reason
 from jwtgate.tokens.claims import ClaimRules, check_claims
-from jwtgate.tokens.parse import parse, unverified_issuer
+from jwtgate.tokens.parse import UnverifiedToken, parse, unverified_issuer
 from jwtgate.tokens.verify import VerifiedToken, verify
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def verify_token(
     `now` is Unix time in seconds. What is wrong with the token is returned, never raised.
     """
     parsed = parse(token, max_bytes=max_bytes)
-    if isinstance(parsed, Reason):
+    if not isinstance(parsed, UnverifiedToken):
         return parsed
     if rules.issuer is not None:
         issuer = unverified_issuer(parsed)
@@ -44,12 +45,13 @@ def verify_token(
         if issuer != rules.issuer:
             return Reason.ISSUER_UNKNOWN
     # RFC 8725, section 3.1: the caller names the algorithms.
-    if parsed.algorithm not in algorithms:
+    if parsed.header.algorithm not in algorithms:
         return Reason.ALGORITHM_NOT_ALLOWED
-    key = keys.select(algorithm=parsed.algorithm, kid=parsed.kid, x5t_s256=parsed.x5t_s256)
-    if isinstance(key, Reason):
+    header = parsed.header
+    key = keys.select(algorithm=header.algorithm, kid=header.kid, x5t_s256=header.x5t_s256)
+    if not isinstance(key, Key):
         return key
     verified = verify(parsed, key)
-    if isinstance(verified, Reason):
+    if not isinstance(verified, VerifiedToken):
         return verified
     return check_claims(verified, rules, now) or verified

@@ -91,7 +91,7 @@ def parse(token: str, *, max_bytes: int) -> UnverifiedToken | Reason:
         header = _remembered_header(header_segment)
     else:
         header = read_header(header_segment)
-    if isinstance(header, Reason):
+    if not isinstance(header, Header):
         return header
     return UnverifiedToken(header, signing_input, payload, signature, read_json_object(payload))
 
@@ -99,10 +99,12 @@ def parse(token: str, *, max_bytes: int) -> UnverifiedToken | Reason:
 def unverified_issuer(token: UnverifiedToken) -> str | Reason:
     """The issuer that the token names, to choose the key set by, and for nothing else.
 
-    CLAIMS_UNREADABLE when the payload is not a JSON object, ISSUER_UNKNOWN when its `iss` is not a string.
+    TOKEN_MALFORMED when the payload is not a JSON object, ISSUER_UNKNOWN when its `iss` is not a string. Reasons
+    that speak of claims are kept for signed tokens, so that they say something about an issuer, never about
+    whoever wrote to us.
     """
     if token.claims is None:
-        return Reason.CLAIMS_UNREADABLE
+        return Reason.TOKEN_MALFORMED
     issuer = token.claims.get("iss")
     return issuer if isinstance(issuer, str) else Reason.ISSUER_UNKNOWN
 

@@ -9,7 +9,7 @@ share a value, and the size is exact.
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -22,19 +22,20 @@ if TYPE_CHECKING:
     from jwtgate.keys.keyset import KeySet
     from jwtgate.tokens.parse import Header
 
-# What an entry takes beside its payload, in CPython 3.11 to 3.14: digest, tuple, bytes object, and its share
+# What an entry takes beside its payload, in CPython 3.11 to 3.14: digest, entry, bytes object, and its share
 # of a dictionary that has just grown.
 ENTRY_OVERHEAD: Final = 640
 
 _read_claims: Final = msgspec.json.Decoder(dict[str, object]).decode
 
 
-class _Entry(NamedTuple):
+class _Entry(msgspec.Struct, frozen=True, eq=False, gc=False):
     issuer: str
     generation: bytes
     header: Header
     payload: bytes
     key: Key
+    size: int
 
 
 class VerifiedTokens:
@@ -75,7 +76,10 @@ class VerifiedTokens:
 
     def put(self, digest: bytes, issuer: str, keys: KeySet, verified: VerifiedToken) -> None:
         """Remembers that the token with this digest was verified, by a key of `keys`, which are `issuer`'s."""
-        self._remember(digest, _Entry(issuer, keys.digest, verified.header, verified.payload, verified.key))
+        header, payload = verified.header, verified.payload
+        # `typ` is kept in two forms.
+        size = len(payload) + len(header.kid or "") + 2 * len(header.typ or "") + ENTRY_OVERHEAD
+        self._remember(digest, _Entry(issuer, keys.digest, header, payload, verified.key, size))
 
     def clear(self) -> None:
         """Forgets everything."""
@@ -88,22 +92,15 @@ class VerifiedTokens:
         if known is not None:
             if known.generation == entry.generation:
                 return
-            self._young_bytes -= _size(known)
-        size = _size(entry)
-        if size > self._half:
-            return
-        if self._young_bytes + size > self._half:
+            self._young_bytes -= known.size
+        if self._young_bytes + entry.size > self._half:
+            if entry.size > self._half:
+                return
             self._old = self._young
             self._young = {}
             self._young_bytes = 0
         self._young[digest] = entry
-        self._young_bytes += size
-
-
-def _size(entry: _Entry) -> int:
-    header = entry.header
-    # `typ` is kept in two forms.
-    return len(entry.payload) + len(header.kid or "") + 2 * len(header.typ or "") + ENTRY_OVERHEAD
+        self._young_bytes += entry.size
 
 
 def token_digest(token: str) -> bytes:

@@ -19,7 +19,8 @@ ED448 = generate_signing_key("Ed448").public_jwk()
 AKP = generate_signing_key("ML-DSA-44").public_jwk()
 OCT = {"kty": "oct", "k": encode_base64url(bytes(range(64))).decode()}
 
-RSA_NUMBERS = rsa.generate_private_key(65537, 2048).public_key().public_numbers()
+RSA_PRIVATE = rsa.generate_private_key(65537, 2048)
+RSA_NUMBERS = RSA_PRIVATE.public_key().public_numbers()
 
 
 def text(octets: bytes) -> str:
@@ -72,6 +73,12 @@ def test_no_public_key_has_a_verifier_for_hmac(jwk: dict[str, str]) -> None:
 
 
 MODULUS = RSA_NUMBERS.n
+PRIME = RSA_PRIVATE.private_numbers().p
+NEIGHBOUR = next(
+    PRIME + distance
+    for distance in range(1000, 2000)
+    if all((PRIME + distance) % divisor for divisor in range(2, 10_000))
+)
 
 
 @pytest.mark.parametrize(
@@ -120,7 +127,10 @@ MODULUS = RSA_NUMBERS.n
         ({**RSA, "n": number(2**1023 + 1)}, "an RSA key of 1024 bits"),
         ({**RSA, "n": number(2**2046 + 1)}, "an RSA key of 2047 bits"),
         ({**RSA, "n": number(2**8192 + 1)}, "an RSA key of 8193 bits"),
-        ({**RSA, "n": number(MODULUS - 1)}, "modulus is even"),
+        ({**RSA, "n": number(MODULUS - 1)}, "a prime factor below 10000"),
+        ({**RSA, "n": number(9973 * (MODULUS // 9973 | 1))}, "a prime factor below 10000"),
+        ({**RSA, "n": number(PRIME**2)}, "a square"),
+        ({**RSA, "n": number(PRIME * NEIGHBOUR)}, "close together"),
         ({**RSA, "n": text(b"\0" + MODULUS.to_bytes(256, "big"))}, "begins with a zero octet"),
         ({**RSA, "e": "AQ"}, "exponent"),
         ({**RSA, "e": "Ag"}, "exponent"),

@@ -3,9 +3,21 @@
 from __future__ import annotations
 
 import json
+from base64 import b64encode, encodebytes, urlsafe_b64encode
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+)
 
 from jwtgate.errors import KeyRefusedError
 from jwtgate.keys import Key, KeySet, generate_signing_key, read_jwks, secret_keyset
@@ -142,6 +154,51 @@ def test_a_shared_secret_answers_to_every_kid() -> None:
 def test_a_weak_secret_or_another_algorithm_is_refused(secret: bytes, algorithms: list[str]) -> None:
     with pytest.raises(KeyRefusedError):
         secret_keyset(secret, algorithms)
+
+
+RSA_PRIVATE = rsa.generate_private_key(65537, 2048)
+PRIVATE = ec.generate_private_key(ec.SECP256R1())
+DER, SPKI = Encoding.DER, PublicFormat.SubjectPublicKeyInfo
+FILES = {
+    "public key": PRIVATE.public_key().public_bytes(DER, SPKI),
+    "RSA public key, PKCS #1": RSA_PRIVATE.public_key().public_bytes(DER, PublicFormat.PKCS1),
+    "Ed25519 public key": ed25519.Ed25519PrivateKey.generate().public_key().public_bytes(DER, SPKI),
+    "private key": PRIVATE.private_bytes(DER, PrivateFormat.PKCS8, NoEncryption()),
+    "encrypted private key": PRIVATE.private_bytes(DER, PrivateFormat.PKCS8, BestAvailableEncryption(b"x")),
+    "certificate": x509.CertificateBuilder(
+        subject_name=x509.Name([]),
+        issuer_name=x509.Name([]),
+        public_key=PRIVATE.public_key(),
+        serial_number=1,
+        not_valid_before=datetime(2030, 1, 1, tzinfo=UTC),
+        not_valid_after=datetime(2031, 1, 1, tzinfo=UTC),
+    )
+    .sign(PRIVATE, hashes.SHA256())
+    .public_bytes(DER),
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_key_or_a_certificate_in_der_is_no_secret(name: str) -> None:
+    """CVE-2022-29217, CVE-2024-33663: what is public must not sign, however it is written."""
+    der = FILES[name]
+    for spelling in (der, der + b"\n", b64encode(der), encodebytes(der), urlsafe_b64encode(der).rstrip(b"=")):
+        with pytest.raises(KeyRefusedError, match="in DER"):
+            secret_keyset(spelling, ["HS256"])
+
+
+@pytest.mark.parametrize("document", [RSA, EC_1, {"keys": [RSA]}], ids=["RSA", "EC", "set"])
+@pytest.mark.parametrize("indent", [None, 2])
+def test_the_text_of_a_jwk_is_no_secret(document: dict[str, Any], indent: int | None) -> None:
+    with pytest.raises(KeyRefusedError, match="the text of a JWK"):
+        secret_keyset(b"\n" + json.dumps(document, indent=indent).encode(), ["HS256"])
+
+
+@pytest.mark.parametrize(
+    "start", [b"0", b"0\x1e", b"0\x82\x01\x22", b"{", b"MFkwEwYHKoZIzj0CAQYI", b"{'kty': ", b"="]
+)
+def test_a_secret_that_only_begins_like_a_key_is_one(start: bytes) -> None:
+    assert secret_keyset(start + bytes(range(100, 132)), ["HS256"]).keys
 
 
 def test_equal_sets_have_equal_digests_and_others_do_not() -> None:

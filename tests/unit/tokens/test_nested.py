@@ -17,6 +17,7 @@ from jwtgate.tokens import mint
 from jwtgate.tokens.nested import (
     CONTENT_ENCRYPTIONS,
     KEY_ALGORITHMS,
+    OPERATIONS,
     DecryptionKey,
     decrypt,
     import_decryption_key,
@@ -29,6 +30,7 @@ KEYS: dict[str | int, Any] = {
     "EC": ECKey.generate_key("P-256"),
     **{bits: OctKey.generate_key(bits) for bits in (128, 256, 512)},
 }
+OCT_JWK, RSA_JWK, EC_JWK = (KEYS[name].as_dict(private=True) for name in (256, "RSA", "EC"))
 SECRET_BITS: dict[str, Any] = {"A128GCM": 128, "A256GCM": 256, "A128CBC-HS256": 256, "A256CBC-HS512": 512}
 
 
@@ -56,6 +58,14 @@ def test_the_signed_token_comes_out(algorithm: str, encryption: str) -> None:
     assert is_encrypted(token)
     assert not is_encrypted(SIGNED)
     assert decrypt(token, decryption_key(algorithm, encryption), max_bytes=8192) == SIGNED
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "operation"), [(name, operation) for name in KEY_ALGORITHMS for operation in OPERATIONS[name]]
+)
+def test_a_key_for_what_its_algorithm_does_decrypts(algorithm: str, operation: str) -> None:
+    key = decryption_key(algorithm, "A256GCM", use="enc", key_ops=["encrypt", operation])
+    assert decrypt(encrypted(algorithm, "A256GCM"), key) == SIGNED
 
 
 @pytest.mark.parametrize("text", ['{"iss":"i","exp":2000000000}', "", "text", "e30.e30."])
@@ -136,6 +146,17 @@ def test_form_and_size_are_checked_first() -> None:
         ({"kty": "oct", "alg": "dir"}, "not a valid key"),
         ({"kty": "oct", "alg": "dir", "k": "AAAA", "use": "sig"}, 'not "enc"'),
         ({"kty": "oct", "alg": "dir", "k": "AAAA", "kid": "\n"}, "kid is not"),
+        ({**OCT_JWK, "alg": "dir", "key_ops": []}, "key_ops"),
+        ({**OCT_JWK, "alg": "dir", "key_ops": "decrypt"}, "key_ops"),
+        ({**OCT_JWK, "alg": "dir", "key_ops": ["unwrapKey", ["decrypt"]]}, "key_ops"),
+        ({**RSA_JWK, "alg": "RSA-OAEP", "key_ops": ["sign", "encrypt"]}, "key_ops"),
+        ({**EC_JWK, "alg": "ECDH-ES", "key_ops": ["decrypt"]}, "key_ops"),
+        (
+            {**KEYS["RSA"].as_dict(private=True), "alg": "RSA-OAEP", "n": "_" * 170 + "8"},
+            "an RSA key of 1024 bits",
+        ),
+        ({**RSA_JWK, "alg": "RSA-OAEP-256", "e": "AQ"}, "exponent"),
+        ({**RSA_JWK, "alg": "RSA-OAEP-256", "n": 7}, "member n is missing"),
         ({**KEYS["EC"].as_dict(private=False), "alg": "ECDH-ES"}, "a public key cannot decrypt"),
     ],
 )
