@@ -113,12 +113,44 @@ class Document:
     problems: tuple[Problem, ...]
     holes: frozenset[int] = field(repr=False)  # identities of nodes whose value could not be had
 
-    def problem(self, path: Path, fault: Fault, *, at_key: bool = False, warning: bool = False) -> Problem:
-        """A problem at the value of the path, or at its key."""
+    def problem(
+        self,
+        path: Path,
+        fault: Fault,
+        *,
+        at_key: bool = False,
+        warning: bool = False,
+        inside: tuple[int, int] = (0, 0),
+    ) -> Problem:
+        """A problem at the value of the path, or at its key.
+
+        `inside`: line and column within a text, from 1; (0, 0) is where its value begins.
+        """
         key, value = self._find(path)
         node = key if at_key and key is not None else value
+        line, column = (
+            self._inside(node, *inside) if all(inside) else (node.start_mark.line, node.start_mark.column)
+        )
+        return _problem(self.filename, self.lines, line, column, fault, warning=warning)
+
+    def _inside(self, node: Node, line: int, column: int) -> tuple[int, int]:
+        """Where a line and column of a text stand, if the file has that line as it is; else where it begins."""
         mark = node.start_mark
-        return _problem(self.filename, self.lines, mark.line, mark.column, fault, warning=warning)
+        begin = (mark.line, mark.column)
+        texts = node.value.split("\n") if isinstance(node, ScalarNode) else []
+        if line > len(texts):
+            return begin
+        if isinstance(node, ScalarNode) and node.style in ("|", ">"):
+            row = mark.line + line
+            source = self.lines[row] if row < len(self.lines) else ""
+            indent = (
+                len(source) - len(source.lstrip(" ")) - (len(texts[line - 1]) - len(texts[line - 1].lstrip(" ")))
+            )
+        else:
+            row, indent = mark.line, mark.column + (1 if isinstance(node, ScalarNode) and node.style else 0)
+            source = self.lines[row]
+        as_it_is = source[indent:].startswith(texts[line - 1][: column - 1])
+        return (row, indent + column - 1) if as_it_is else begin
 
     def written(self, path: Path) -> str | None:
         """The text of a scalar as the file has it, if it holds a `$`; None for all others."""

@@ -75,6 +75,16 @@ def identity_header(value: str) -> str | Fault:
     return value
 
 
+def request_header(name: str) -> Fault | None:
+    """Why a policy cannot read a request header, given in lower case; None when it can."""
+    if name == "host":
+        return Fault("the header host is read as request.host", "write request.host")
+    if _OWN_REQUEST_HEADER.fullmatch(name):
+        # What the gateway reads, sets or removes itself would reach the service as something else.
+        return Fault(f"the header {name} cannot be read by a policy: it has a meaning of its own", "read another")
+    return None
+
+
 def answer_header(value: str) -> str | Fault:
     """The name of a response header of a denial."""
     if not re.fullmatch(r"[A-Za-z0-9-]+", value):

@@ -16,9 +16,11 @@ if TYPE_CHECKING:
 class WrongError(Exception):
     """What stands at a place is not what was expected. It is caught where the tree is put together."""
 
-    def __init__(self, place: Place, message: str, hint: str, *, at_key: bool) -> None:
+    def __init__(
+        self, place: Place, message: str, hint: str, *, at_key: bool, inside: tuple[int, int] = (0, 0)
+    ) -> None:
         super().__init__(message)
-        self.place, self.message, self.hint, self.at_key = place, message, hint, at_key
+        self.place, self.message, self.hint, self.at_key, self.inside = place, message, hint, at_key, inside
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +46,14 @@ class Place:
         """An item of a list."""
         return Place(self.document, (*self.path, index), f"{self.position}[{index}]", self.value[index])
 
-    def wrong(self, message: str, hint: str = "", *, at_key: bool = False) -> WrongError:
-        """To raise. `{value}` in the message stands for the value as the file has it."""
-        return WrongError(self, message, hint, at_key=at_key)
+    def wrong(
+        self, message: str, hint: str = "", *, at_key: bool = False, inside: tuple[int, int] = (0, 0)
+    ) -> WrongError:
+        """To raise. `{value}` in the message stands for the value as the file has it.
+
+        `inside`: line and column within a text, from 1.
+        """
+        return WrongError(self, message, hint, at_key=at_key, inside=inside)
 
     def faulty(self, fault: Fault) -> WrongError:
         """To raise, for what a parser of values said."""
@@ -82,4 +89,4 @@ def tell(error: WrongError, report: Report) -> None:
     if place.value == "" and place.document.is_hole(place.path):
         return
     message = error.message.replace("{value}", place.document.shown(place.path, place.value))
-    report.error(place.path, message, error.hint, at_key=error.at_key)
+    report.error(place.path, message, error.hint, at_key=error.at_key, inside=error.inside)

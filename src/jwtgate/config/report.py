@@ -19,9 +19,17 @@ class Report:
     problems: list[Problem] = field(default_factory=list)
     warnings: list[Problem] = field(default_factory=list)
 
-    def error(self, path: Path, message: str, hint: str = "", *, at_key: bool = False) -> None:
-        """Something that must be changed."""
-        self.problems.append(self.document.problem(path, Fault(message, hint), at_key=at_key))
+    def error(
+        self,
+        path: Path,
+        message: str,
+        hint: str = "",
+        *,
+        at_key: bool = False,
+        inside: tuple[int, int] = (0, 0),
+    ) -> None:
+        """Something that must be changed. `inside`: line and column within the text of the value, from 1."""
+        self.problems.append(self.document.problem(path, Fault(message, hint), at_key=at_key, inside=inside))
 
     def error_beside_a_secret(self, path: Path, message: str, hint: str = "") -> None:
         """Like `error`, without the line of the file, on which a secret stands."""

@@ -10,11 +10,27 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from jwtgate.config.claim_paths import claim_path
+from jwtgate.config.headers import request_header
 from jwtgate.config.operands import operand
 from jwtgate.config.places import Place, WrongError, tell
 from jwtgate.config.problems import Fault, nearest
 from jwtgate.config.values import duration
-from jwtgate.policy import AcrValues, All, AnyOf, Claim, MaxAge, Members, Methods, Not, Nothing, Operator, Scopes
+from jwtgate.policy import (
+    AcrValues,
+    All,
+    AnyOf,
+    Claim,
+    Expression,
+    ExpressionError,
+    MaxAge,
+    Members,
+    Methods,
+    Not,
+    Nothing,
+    Operator,
+    Scopes,
+    check_expression,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -208,6 +224,25 @@ def _method(place: Place, report: Report) -> Requirement | None:
     return _read(place, report)
 
 
+def _cel(place: Place, _report: Report) -> Requirement:
+    if not isinstance(place.value, str) or not place.value.strip():
+        raise place.wrong(
+            f"{place.key} must be an expression, not {{value}}", 'put it in quotes: "claims.level > 3"'
+        )
+    try:
+        reads = check_expression(place.value)
+    except ExpressionError as error:
+        where = f" (line {error.line}, column {error.column} of the expression)" if error.line else ""
+        message = f"this expression is refused: {error}{where}"
+        raise place.wrong(message, _CEL, inside=(error.line, error.column)) from None
+    for header in reads.inputs.headers:
+        if (fault := request_header(header)) is not None:
+            raise place.wrong(fault.message, fault.hint)
+    return Expression(place.position, place.value, reads.inputs, reads.now)
+
+
+_CEL: Final = "it may read claims, request.method, request.path, request.host, request.headers['x-name'] and now"
+
 _KEYS: Final[dict[str, Callable[[Place, Report], Requirement | None]]] = {
     "all": _all,
     "any": _any,
@@ -218,6 +253,7 @@ _KEYS: Final[dict[str, Callable[[Place, Report], Requirement | None]]] = {
     "acr_values": _acr_values,
     "max_age": _max_age,
     "methods": _methods,
+    "cel": _cel,
 }
 
 

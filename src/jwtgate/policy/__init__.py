@@ -6,6 +6,7 @@
 
 from jwtgate.policy.claims import DEFAULT_CLAIM_NAMES, ClaimNames, ClaimPath, claim_at, shown_path
 from jwtgate.policy.evaluate import Check, Compiled, Failure, compile_requirement, trace
+from jwtgate.policy.expression import ExpressionError, check_expression
 from jwtgate.policy.operators import OPERATORS, Operator
 from jwtgate.policy.request import NO_INPUTS, NO_REQUEST, Inputs, Request
 from jwtgate.policy.requirement import (
@@ -13,6 +14,7 @@ from jwtgate.policy.requirement import (
     All,
     AnyOf,
     Claim,
+    Expression,
     MaxAge,
     Members,
     Methods,
@@ -37,6 +39,8 @@ __all__ = [
     "ClaimNames",
     "ClaimPath",
     "Compiled",
+    "Expression",
+    "ExpressionError",
     "Failure",
     "Inputs",
     "MaxAge",
@@ -48,6 +52,7 @@ __all__ = [
     "Request",
     "Requirement",
     "Scopes",
+    "check_expression",
     "claim_at",
     "compile_requirement",
     "inputs_of",

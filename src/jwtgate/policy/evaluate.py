@@ -7,15 +7,18 @@ if one of its parts does, and an evaluation error is a part that does not; `not`
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import floor
 from typing import TYPE_CHECKING, Any, NamedTuple, assert_never
 
 from jwtgate.policy.claims import DEFAULT_CLAIM_NAMES, ClaimNames, ClaimPath, claim_at
+from jwtgate.policy.expression import compile_expression
 from jwtgate.policy.operators import OPERATORS, Operator
 from jwtgate.policy.requirement import (
     AcrValues,
     All,
     AnyOf,
     Claim,
+    Expression,
     MaxAge,
     Members,
     Methods,
@@ -105,6 +108,8 @@ def _check(requirement: Requirement, names: ClaimNames) -> Check:  # noqa: C901 
         case Methods(position, cases):
             checks = {method: _check(each, names) for method, each in cases}
             return _methods(checks, Failure(Reason.REQUIREMENT_FAILED, position))
+        case Expression(position, text):
+            return _expression(text, position)
         case other:
             assert_never(other)
 
@@ -219,12 +224,32 @@ def _methods(checks: Mapping[str, Check], not_named: Failure) -> Check:
     return check
 
 
-def _horizon(requirement: Requirement) -> Horizon | None:
-    """When the requirement, a leaf, may turn from met to not met or back; None: never."""
-    if not isinstance(requirement, MaxAge):
-        return None
-    seconds = requirement.seconds
+def _expression(text: str, position: str) -> Check:
+    evaluate = compile_expression(text)
+    failed, broken = Failure(Reason.REQUIREMENT_FAILED, position), Failure(Reason.POLICY_ERROR, position)
 
+    def check(claims: Mapping[str, Any], request: Request, now: float) -> Failure | None:
+        value = evaluate(claims, request, now)
+        if value is True:
+            return None
+        return broken if value is None else failed
+
+    return check
+
+
+def _horizon(requirement: Requirement) -> Horizon | None:
+    """When the requirement by itself may turn from met to not met or back; None: never."""
+    match requirement:
+        case MaxAge(_, seconds):
+            return _authentication_end(seconds)
+        case Expression(reads_now=True):
+            # It sees whole seconds, so it says the same until the next one begins.
+            return lambda _claims, now: floor(now) + 1
+        case _:
+            return None
+
+
+def _authentication_end(seconds: int) -> Horizon:
     def end(claims: Mapping[str, Any], now: float) -> float:
         since = _auth_time(claims)
         return since + seconds if since is not None and since + seconds > now else float("inf")

@@ -29,7 +29,7 @@ class Inputs:
         )
 
     def __bool__(self) -> bool:
-        return self != NO_INPUTS
+        return self.method or self.path or self.host or bool(self.headers)
 
 
 NO_INPUTS: Final = Inputs()

@@ -108,7 +108,17 @@ class Methods:
     cases: tuple[tuple[str, Requirement], ...]
 
 
-Requirement = All | AnyOf | Not | Nothing | Scopes | Members | Claim | AcrValues | MaxAge | Methods
+@dataclass(frozen=True, slots=True)
+class Expression:
+    """A CEL expression that is true. `inputs` and `reads_now` are what its checked form reads."""
+
+    position: str
+    text: str
+    inputs: Inputs = NO_INPUTS
+    reads_now: bool = False
+
+
+Requirement = All | AnyOf | Not | Nothing | Scopes | Members | Claim | AcrValues | MaxAge | Methods | Expression
 
 
 def parts(requirement: Requirement) -> tuple[Requirement, ...]:
@@ -120,7 +130,7 @@ def parts(requirement: Requirement) -> tuple[Requirement, ...]:
             return (one,)
         case Methods(_, cases):
             return tuple(each for _, each in cases)
-        case Nothing() | Scopes() | Members() | Claim() | AcrValues() | MaxAge():
+        case Nothing() | Scopes() | Members() | Claim() | AcrValues() | MaxAge() | Expression():
             return ()
         case other:
             assert_never(other)
@@ -141,4 +151,10 @@ def inputs_of(requirement: Requirement | None) -> Inputs:
 
 
 def _own_inputs(requirement: Requirement) -> Inputs:
-    return Inputs(method=True) if isinstance(requirement, Methods) else NO_INPUTS
+    match requirement:
+        case Methods():
+            return Inputs(method=True)
+        case Expression(inputs=inputs):
+            return inputs
+        case _:
+            return NO_INPUTS
