@@ -46,6 +46,7 @@ def configuration(
     lines = [
         "version: 1",
         "access_log: off",
+        "admin: off",
         "workers: 1",
         f"upstreams: {{service: [http://{setting.service}]}}",
         f"defaults: {{staleness: {setting.staleness}s}}",

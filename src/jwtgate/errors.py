@@ -8,7 +8,8 @@
     ├── DenyListError               a deny-list that cannot be read: file, line and what to write
     ├── NginxError                  NGINX is missing, too old, or refused the configuration
     ├── UnquotableError             a value that NGINX's grammar cannot carry
-    └── StartError                  something we start cannot start: a port is taken, a directory is not ours
+    ├── StartError                  something we start cannot start: a port is taken, a directory is not ours
+    └── ControlError                a running gateway is not there, or cannot do what it is asked to
 
 A denied request is none of these: a denial is a value (`jwtgate.reasons.Reason`), exceptions are for faults.
 """
@@ -76,3 +77,7 @@ class UnquotableError(JwtgateError):
 
 class StartError(JwtgateError):
     """A process, port, socket or directory that is needed cannot be had."""
+
+
+class ControlError(JwtgateError):
+    """No gateway runs where one is asked, or it says why it did not do what it was asked."""

@@ -299,6 +299,7 @@ class Plan:
     trusted_proxies: tuple[str, ...]  # CIDR blocks
     realm: str
     access_log: str | None  # a path, or None for none
+    admin: str | None  # address and port of what may be read: liveness, readiness; None for nowhere
     issuers: Mapping[str, Issuer]  # by name
     policies: Mapping[str, Policy]  # by id
     upstreams: Mapping[str, Upstream]  # by name

@@ -3,6 +3,7 @@
 run_dir/            0700 (as root 0711: NGINX's workers, who are somebody else, pass through it)
   lock              held as long as the gateway runs
   nginx.conf        0600
+  control.sock      0600, commands to the running gateway
   sockets/          0700, belongs to NGINX's workers
   temp/             0700, NGINX's bodies and responses in transit
 cache_dir/          the same modes; holds NGINX's cached decisions, tokens among them, so never on a disk
@@ -107,7 +108,7 @@ def run_directory(path: Path, *, keep: bool = False) -> Iterator[RunDirectory]:
 def _remove(path: Path, cache: Path, *, whole: bool) -> None:
     for leftover in (path / "sockets", path / "temp", path / "keys", cache):
         shutil.rmtree(leftover, ignore_errors=True)
-    for file in ("nginx.conf", "nginx.pid", "lock"):
+    for file in ("nginx.conf", "nginx.pid", "control.sock", "lock"):
         (path / file).unlink(missing_ok=True)
     if whole:
         with contextlib.suppress(OSError):  # somebody put something there: it is theirs

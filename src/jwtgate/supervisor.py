@@ -1,7 +1,9 @@
 """Starts processes, restarts what dies, stops them all.
 
 Children are forked, not spawned anew: a validator worker that died is back within milliseconds, with the very
-Plan that NGINX was rendered from. That is safe because the supervisor has one thread and no event loop.
+Plan that NGINX was rendered from. That is safe because the supervisor has one thread and no event loop: it waits
+in `sigtimedwait`, and whoever has to wait for something longer waits in `wait_until`, which goes on looking after
+all the others.
 
 Children stay in the supervisor's session, so that a validator's lower priority counts against NGINX's (Linux
 schedules sessions, not processes, when autogroups are on). Each gets a process group of its own, so that Ctrl-C
@@ -16,28 +18,40 @@ import os
 import signal
 import sys
 import time
+from collections import deque
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NoReturn
+from math import inf
+from typing import TYPE_CHECKING, NoReturn, Self
 
 import structlog
 
 from jwtgate.errors import JwtgateError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from types import TracebackType
 
 _log = structlog.get_logger()
 
-STOP_SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
-_WATCHED = STOP_SIGNALS | {signal.SIGCHLD}
+STOP_SIGNALS = {signal.SIGTERM, signal.SIGINT}
+# Signals that ask for something else; `Supervisor.wait` returns them.
+REQUESTS = {signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2}
+_WATCHED = STOP_SIGNALS | REQUESTS | {signal.SIGCHLD}
 
 # The numbers of prctl(2) in linux/prctl.h.
 _PR_SET_PDEATHSIG = 1
 _PR_SET_NAME = 15
 
+EX_CONFIG = 78  # sysexits.h: a program that ends so will not do better the next time
+
 _BACKOFF = (0.0, 0.2, 0.5, 1.0, 2.0, 5.0)  # seconds before the n-th restart in a row
 _AFTER_KILL = 6.0  # seconds in which the kernel removes what was killed
 _SETTLED = 10.0  # seconds of life after which a death is the first in a row again
+_CURIOUS = 0.02  # seconds between two looks at what is waited for
+
+
+class StopAskedError(Exception):
+    """SIGTERM or SIGINT came: leave the supervisor's `with`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +60,8 @@ class Program:
 
     `grace`: seconds to stop in, before it is killed.
 
-    `vital`: when it ends before everything is ready, starting has failed.
+    `vital`: when it ends before everything is ready, starting has failed. So it has when any other ends by one of
+    our own errors: the next try would end the same way.
     """
 
     name: str
@@ -57,66 +72,118 @@ class Program:
     grace: float = 6.0
 
 
-@dataclass(slots=True)
-class _Child:
+@dataclass(slots=True, eq=False)
+class Child:
+    """A program and the process that it has at the moment, if any."""
+
     program: Program
     pid: int | None = None
     started: float = 0.0
     deaths: int = 0
+    gave_up: bool = False  # it ended in a way that another start will not mend
     due: float | None = field(default=None)  # when to start it (again), on the monotonic clock
+    killed_at: float = inf  # retired: when its patience is over
 
 
 class Supervisor:
-    """Keeps programs running until it is told to stop.
+    """Keeps programs running for as long as its `with` lasts, which stands inside of `signals_held`.
 
-    Programs start in their order and stop in the opposite one, each only when the one before it is gone.
+    Nothing interrupts what happens inside; `wait` and `wait_until` raise StopAskedError when SIGTERM or SIGINT has
+    come. At the end all programs are stopped, in the opposite order, each only when the one after it is gone.
     """
 
-    def __init__(self, programs: Sequence[Program]) -> None:
-        self._children = [_Child(program) for program in programs]
+    def __init__(self) -> None:
+        self._children: list[Child] = []
+        self._retired: list[Child] = []
+        self._asked: deque[signal.Signals] = deque()
 
-    def run(self, *, is_ready: Callable[[], bool], on_ready: Callable[[], None], patience: float) -> int:
-        """Start everything, and keep it running until SIGTERM, SIGINT or SIGHUP. Returns an exit code.
+    def __enter__(self) -> Self:
+        return self
 
-        `is_ready` is asked until it says yes or `patience` seconds are over, then `on_ready` is called, or all
-        is stopped. 0: stopped as told. 1: did not become ready.
-        """
-        signal.pthread_sigmask(signal.SIG_BLOCK, _WATCHED)
-        try:
-            return self._run(is_ready, on_ready, time.monotonic() + patience)
-        finally:
-            self._stop()
-            while signal.sigtimedwait(_WATCHED, 0):  # whoever asked more than once has been obeyed
-                pass
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, _WATCHED)
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for child in reversed(self._children + self._retired):
+            if child.pid is None:
+                continue
+            _kill(child.pid, child.program.stop_signal)
+            if not _gone(child.pid, child.program.grace):
+                _log.warning("does not stop: killed", program=child.program.name)
+                _kill(child.pid, signal.SIGKILL)
+                _gone(child.pid, _AFTER_KILL)
+            _end_group(child.pid)
+            child.pid = None
 
-    def _run(self, is_ready: Callable[[], bool], on_ready: Callable[[], None], deadline: float) -> int:
-        ready = False
-        for child in self._children:
+    def start(self, programs: Iterable[Program], *, before: Child | None = None) -> list[Child]:
+        """Start programs, in their order. They stop after those that follow; `before` is one that follows."""
+        children = [Child(program) for program in programs]
+        place = len(self._children) if before is None else self._children.index(before)
+        self._children[place:place] = children
+        for child in children:
             self._start(child)
-        while True:
-            received = signal.sigtimedwait(_WATCHED, self._until_next(ready=ready))
-            if received is not None and received.si_signo in STOP_SIGNALS:
-                return 0
-            for child in self._reap():
-                if child.program.vital and not ready:
-                    return 1
-                self._mourn(child)
-            for child in self._children:
-                if child.due is not None and child.due <= time.monotonic():
-                    _log.warning("restarting", program=child.program.name)
-                    self._start(child)
-            if not ready and is_ready():
-                ready = True
-                on_ready()
-            elif not ready and time.monotonic() > deadline:
-                return 1
+        return children
 
-    def _until_next(self, *, ready: bool) -> float:
-        due = [child.due - time.monotonic() for child in self._children if child.due is not None]
-        return max(0.0, min([*due, 1.0 if ready else 0.02]))
+    def retire(self, children: Sequence[Child]) -> None:
+        """Have them stop, for good, without waiting for it."""
+        for child in children:
+            self._children.remove(child)
+            child.due = None
+            if child.pid is not None:
+                _kill(child.pid, child.program.stop_signal)
+                child.killed_at = time.monotonic() + child.program.grace
+                self._retired.append(child)
 
-    def _start(self, child: _Child) -> None:
+    def kill(self, child: Child) -> None:
+        """End a program that does nothing any more. It is started again, like any that died."""
+        if child.pid is not None:
+            _kill(child.pid, signal.SIGKILL)
+
+    def tell(self, child: Child, number: signal.Signals) -> None:
+        """Send a signal to a program."""
+        if child.pid is not None:
+            _kill(child.pid, number)
+
+    def wait_until(self, fact: Callable[[], bool], *, patience: float, needs: Sequence[Child] = ()) -> bool:
+        """Whether something becomes true within `patience` seconds; not if one of `needs` gives up before."""
+        deadline = time.monotonic() + patience
+        while not fact():
+            if time.monotonic() > deadline or any(child.gave_up for child in needs):
+                return False
+            self._turn(_CURIOUS)
+        return True
+
+    def wait(self) -> signal.Signals:
+        """The next signal that asks for something."""
+        while not self._asked:
+            self._turn(1.0)
+        return self._asked.popleft()
+
+    def _turn(self, longest: float) -> None:
+        """Wait for a signal, `longest` seconds at most, and do what is due."""
+        received = signal.sigtimedwait(_WATCHED, self._until_next(longest))
+        number = 0 if received is None else received.si_signo  # 0 also when a SIGCONT ended the waiting
+        if number in STOP_SIGNALS:
+            raise StopAskedError
+        if number in REQUESTS and number not in self._asked:
+            self._asked.append(signal.Signals(number))
+        self._reap()
+        now = time.monotonic()
+        for child in self._children:
+            if child.due is not None and child.due <= now:
+                _log.warning("restarting", program=child.program.name)
+                self._start(child)
+        for child in self._retired:
+            if child.pid is not None and child.killed_at <= now:
+                _log.warning("does not stop: killed", program=child.program.name)
+                _kill(child.pid, signal.SIGKILL)
+                child.killed_at = inf
+
+    def _until_next(self, longest: float) -> float:
+        due = [child.due for child in self._children if child.due is not None]
+        due += [child.killed_at for child in self._retired]
+        return max(0.0, min([*(moment - time.monotonic() for moment in due), longest]))
+
+    def _start(self, child: Child) -> None:
         child.due = None
         child.started = time.monotonic()
         sys.stdout.flush()
@@ -127,39 +194,42 @@ class Supervisor:
             _become(child.program, supervisor)
         child.pid = pid
 
-    def _reap(self) -> list[_Child]:
-        """The children that have ended since the last call."""
-        ended: list[_Child] = []
-        for child in self._children:
+    def _reap(self) -> None:
+        """Take note of the children that have ended, and of when to start them again."""
+        for child in [*self._children, *self._retired]:
             if child.pid is None:
                 continue
             pid, status = os.waitpid(child.pid, os.WNOHANG)
             if pid:
                 _end_group(child.pid)
                 child.pid = None
-                ended.append(child)
-                _log.warning(
-                    "ended", program=child.program.name, code=os.waitstatus_to_exitcode(status)
-                )  # a negative code is a signal
-        return ended
+                self._mourn(child, os.waitstatus_to_exitcode(status))
+        self._retired = [child for child in self._retired if child.pid is not None]
 
-    @staticmethod
-    def _mourn(child: _Child) -> None:
+    def _mourn(self, child: Child, code: int) -> None:
+        if child in self._retired:
+            _log.info("retired", program=child.program.name, code=code)
+            return
+        _log.warning("ended", program=child.program.name, code=code)  # a negative code is a signal
         now = time.monotonic()
+        child.gave_up = child.program.vital or code == EX_CONFIG
         child.deaths = 1 if now - child.started > _SETTLED else child.deaths + 1
         child.due = now + _BACKOFF[min(child.deaths, len(_BACKOFF)) - 1]
 
-    def _stop(self) -> None:
-        for child in reversed(self._children):
-            if child.pid is None:
-                continue
-            _kill(child.pid, child.program.stop_signal)
-            if not _gone(child.pid, child.program.grace):
-                _log.warning("does not stop: killed", program=child.program.name)
-                _kill(child.pid, signal.SIGKILL)
-                _gone(child.pid, _AFTER_KILL)
-            _end_group(child.pid)
-            child.pid = None
+
+@contextlib.contextmanager
+def signals_held() -> Iterator[None]:
+    """Signals of ours wait until the end of this block, in which nothing may be left half done.
+
+    Those that came meanwhile have been obeyed by then: it ends because of them.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, _WATCHED)
+    try:
+        yield
+    finally:
+        while signal.sigtimedwait(_WATCHED, 0):
+            pass
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _WATCHED)
 
 
 def _kill(pid: int, number: signal.Signals) -> None:
@@ -204,6 +274,7 @@ def _become(program: Program, supervisor: int) -> NoReturn:
             code = 0
     except JwtgateError as error:
         sys.stderr.write(f"{program.name}: {error}\n")
+        code = EX_CONFIG
     except SystemExit as error:
         code = error.code if isinstance(error.code, int) else 1
     except BaseException:  # noqa: BLE001 - the last frame of a process: say it and end

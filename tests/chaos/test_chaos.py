@@ -81,6 +81,7 @@ def _plan(issuer: Issuer) -> Plan:
         trusted_proxies=(),
         realm="test",
         access_log=None,
+        admin=None,
         issuers={"idp": issuer},
         policies={POLICY: policy},
         upstreams={},

@@ -29,11 +29,12 @@ if TYPE_CHECKING:
 
     from support.backend import Backend
 
-COMMANDS = ["demo", "up", "check", "render", "explain", "verify", "schema", "validator", "signer run"]
+COMMANDS = ["demo", "up", "flush", "check", "render", "explain", "verify", "schema", "validator", "signer run"]
 
 GOOD = f"""version: 1
 listen: 127.0.0.1:%(port)s
 access_log: off
+admin: off
 issuers:
   main: {{issuer: {URL}, jwks: "%(jwks)s", audience: {AUDIENCE}, algorithms: [ES256]}}
   other: {{issuer: https://other.example, jwks: "http://127.0.0.1:1/jwks", audience: x, algorithms: [ES256]}}

@@ -287,7 +287,7 @@ def test_an_nginx_that_is_killed_is_back_soon(own: Gateway, issuer: Issuer) -> N
     assert answers()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_gateway_that_is_told_to_stop_leaves_nothing_behind(own: Gateway, issuer: Issuer, number: int) -> None:
     assert own.request("/x", token=issuer.token()).status == 200
     processes = own.descendants()

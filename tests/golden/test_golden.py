@@ -26,6 +26,7 @@ SITE = Site(
     nginx_version=(1, 22, 1),
     workers=2,
     generation="0123456789abcdef",
+    epoch="0123456789abcdef",
 )
 
 

@@ -166,6 +166,7 @@ class Gateway(Process):
         self.configuration = self.work / "gateway.yaml"
         self.configuration.write_text(
             f"version: 1\nlisten: {listen}\nrun_dir: {self.run_dir}\naccess_log: {self.work}/access.log\n"
+            + ("" if "\nadmin:" in configuration else "admin: off\n")
             + configuration
         )
         self._command += ["up", str(self.configuration), "--nginx", str(nginx)]

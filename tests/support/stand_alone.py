@@ -127,7 +127,7 @@ class StandAlone:
         self.configuration = self.work / "gateway.yaml"
         self.configuration.write_text(
             f"version: 1\nlisten: {self.address}\nrun_dir: {self.run_dir}\naccess_log: {self.work}/access.log\n"
-            f"workers: 2\n{configuration}"
+            "workers: 2\n" + ("" if "\nadmin:" in configuration else "admin: off\n") + configuration
         )
         rendered = jwtgate("render", str(self.configuration), "--nginx", str(nginx))
         assert rendered.returncode == 0, rendered.stderr

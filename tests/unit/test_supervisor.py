@@ -13,7 +13,8 @@ import pytest
 PRELUDE = """
 import os, signal, sys, time
 from pathlib import Path
-from jwtgate.supervisor import Program, Supervisor
+from jwtgate.errors import StartError
+from jwtgate.supervisor import Program, StopAskedError, Supervisor, signals_held
 
 work = Path(sys.argv[1])
 
@@ -31,8 +32,17 @@ def sleeper(name):
         time.sleep(60)
     return Program(name, run)
 
-def stop_me():
-    os.kill(os.getpid(), signal.SIGTERM)
+# Whether it came true; then a SIGTERM comes, and all is stopped.
+def keep_running(programs, *, until, patience=10):
+    try:
+        with signals_held(), Supervisor() as supervisor:
+            started = supervisor.start(programs)
+            if not supervisor.wait_until(until, patience=patience, needs=started):
+                return False
+            os.kill(os.getpid(), signal.SIGTERM)
+            supervisor.wait()
+    except StopAskedError:
+        return True
 """
 
 
@@ -52,8 +62,8 @@ def supervise(script: str, tmp_path: Path) -> tuple[int, list[str]]:
 def test_programs_stop_in_the_opposite_order(tmp_path: Path) -> None:
     code, noted = supervise(
         """
-        sys.exit(Supervisor([sleeper("a"), sleeper("b")]).run(
-            is_ready=lambda: len(notes()) == 2 and not time.sleep(0.2), on_ready=stop_me, patience=10))
+        sys.exit(not keep_running([sleeper("a"), sleeper("b")],
+            until=lambda: len(notes()) == 2 and not time.sleep(0.2)))
         """,
         tmp_path,
     )
@@ -65,8 +75,7 @@ def test_programs_stop_in_the_opposite_order(tmp_path: Path) -> None:
 def test_what_ends_is_started_again(tmp_path: Path) -> None:
     code, noted = supervise(
         """
-        sys.exit(Supervisor([Program("short", lambda: note("short"))]).run(
-            is_ready=lambda: len(notes()) >= 3, on_ready=stop_me, patience=10))
+        sys.exit(not keep_running([Program("short", lambda: note("short"))], until=lambda: len(notes()) >= 3))
         """,
         tmp_path,
     )
@@ -74,14 +83,23 @@ def test_what_ends_is_started_again(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "program",
-    ['Program("vital", lambda: note("vital"), vital=True)', 'Program("idle", lambda: time.sleep(60))'],
-    ids=["a vital program ends", "patience is over"],
+    ("program", "patience"),
+    [
+        ('Program("vital", lambda: note("vital"), vital=True)', 60),
+        ('Program("wrong", fault)', 60),
+        ('Program("idle", lambda: time.sleep(60))', 1),
+    ],
+    ids=["a vital program ends", "a program says that it cannot work", "patience is over"],
 )
-def test_what_does_not_become_ready_fails(tmp_path: Path, program: str) -> None:
+def test_what_does_not_become_ready_fails(tmp_path: Path, program: str, patience: int) -> None:
     code, _ = supervise(
         f"""
-        sys.exit(Supervisor([{program}]).run(is_ready=lambda: False, on_ready=stop_me, patience=1.0))
+        def fault():
+            raise StartError("it is wrong, and stays so")
+
+        began = time.monotonic()
+        ready = keep_running([{program}], until=lambda: False, patience={patience})
+        sys.exit(not ready and time.monotonic() - began < 20)
         """,
         tmp_path,
     )
@@ -102,8 +120,7 @@ def test_a_program_that_dies_takes_its_own_children_with_it(tmp_path: Path) -> N
             note("again")
             signal.pause()
 
-        Supervisor([Program("leader", leader)]).run(
-            is_ready=lambda: "again" in notes(), on_ready=stop_me, patience=10)
+        keep_running([Program("leader", leader)], until=lambda: "again" in notes())
         """,
         tmp_path,
     )
@@ -120,8 +137,7 @@ def test_children_share_the_session_and_have_groups_of_their_own(tmp_path: Path)
             signal.pause()
 
         note(str(os.getsid(0)))
-        Supervisor([Program("child", run)]).run(
-            is_ready=lambda: len(notes()) == 4, on_ready=stop_me, patience=10)
+        keep_running([Program("child", run)], until=lambda: len(notes()) == 4)
         """,
         tmp_path,
     )

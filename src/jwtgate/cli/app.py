@@ -7,6 +7,7 @@ import typer
 from jwtgate.cli.check import check
 from jwtgate.cli.demo import demo
 from jwtgate.cli.explain import explain
+from jwtgate.cli.flush import flush
 from jwtgate.cli.options import help_text
 from jwtgate.cli.render import render
 from jwtgate.cli.schema import schema
@@ -16,7 +17,7 @@ from jwtgate.cli.validator import validator
 from jwtgate.cli.verify import verify
 from jwtgate.cli.version import version_option
 
-COMMANDS = (demo, up, check, render, explain, verify, schema, validator)
+COMMANDS = (demo, up, flush, check, render, explain, verify, schema, validator)
 
 app = typer.Typer(
     name="jwtgate",

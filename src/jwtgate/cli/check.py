@@ -28,7 +28,13 @@ def check(config: Config, nginx: NginxOption = None) -> None:
         for part in ("sockets", "temp", "cache"):
             (directory / part).mkdir()
         site = Site(
-            directory, directory / "cache", found.version, plan.workers, generation="check", names=system_names()
+            directory,
+            directory / "cache",
+            found.version,
+            plan.workers,
+            generation="check",
+            epoch="check",
+            names=system_names(),
         )
         write_configuration(render(plan, site), site.configuration)
         nginx_check(found, site.configuration)

@@ -10,11 +10,16 @@ from typing import Annotated
 
 import typer
 
-from jwtgate.config import load
+from jwtgate.config import configured_run_dir, load
 from jwtgate.nginx import Nginx
 from jwtgate.plan import Plan
+from jwtgate.run_directory import default_run_dir
 
 Config = Annotated[Path, typer.Argument(metavar="GATEWAY.YAML", help="The gateway's configuration.")]
+OptionalConfig = Annotated[
+    Path | None,
+    typer.Argument(metavar="[GATEWAY.YAML]", help="The running gateway's configuration: it names the `run_dir`."),
+]
 NginxOption = Annotated[
     str | None,
     typer.Option(
@@ -51,3 +56,10 @@ def load_plan(path: Path) -> Plan:
     for warning in loaded.warnings:
         typer.echo(f"warning: {warning}", err=True)
     return loaded.plan
+
+
+def running_in(config: Path | None, run_dir: Path | None) -> Path:
+    """Where the gateway runs that a command is about: as named, as configured, or as it is by default."""
+    if run_dir is None and config is not None:
+        run_dir = configured_run_dir(config, os.environ)
+    return run_dir or default_run_dir()

@@ -35,12 +35,14 @@ def render(
     plan = load_plan(config)
     directory = run_dir or plan.run_dir or default_run_dir()
     account = unprivileged_account()
+    generation = hashlib.sha256(repr(plan).encode()).hexdigest()[:16]
     site = Site(
         run_dir=directory,
         cache_dir=directory / "cache",
         nginx_version=find_nginx(nginx).version,
         workers=plan.workers,
-        generation=hashlib.sha256(repr(plan).encode()).hexdigest()[:16],
+        generation=generation,
+        epoch=generation,
         account=(account.user, account.group) if account else None,
         names=system_names(),
     )

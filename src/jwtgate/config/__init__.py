@@ -18,8 +18,8 @@ compile.py     all of it → Plan
 
 from __future__ import annotations
 
-from jwtgate.config.compile import Loaded, load, load_text
+from jwtgate.config.compile import Loaded, configured_run_dir, load, load_text
 from jwtgate.config.problems import Problem
 from jwtgate.config.schema import json_schema
 
-__all__ = ["Loaded", "Problem", "json_schema", "load", "load_text"]
+__all__ = ["Loaded", "Problem", "configured_run_dir", "json_schema", "load", "load_text"]

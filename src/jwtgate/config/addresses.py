@@ -31,6 +31,27 @@ def listener_address(value: Any) -> str | Fault:
     return f"{address}:{int(port)}"
 
 
+def admin_address(value: Any) -> str | Fault | None:
+    """`127.0.0.1:9145` from `9145` or an address and a port; None from `off`."""
+    # YAML 1.2 reads `off` as text; who writes `false` means the same.
+    if value is False or value == "off":
+        return None
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = f"127.0.0.1:{value}"
+    address = listener_address(value)
+    if not isinstance(address, Fault):
+        return address
+    return Fault(
+        "the admin address must be off, a port, or an IP address and a port, not {value}",
+        "write 9145, 127.0.0.1:9145, [::1]:9145 or off",
+    )
+
+
+def is_loopback_address(address: str) -> bool:
+    """Whether an address with a port, as `admin_address` gives it, is reached from this machine only."""
+    return _is_loopback(address.rpartition(":")[0])
+
+
 def port_number(value: str) -> int | None:
     """A TCP or UDP port; None if it is none."""
     if not _PORT.fullmatch(value) or not 1 <= int(value) <= 65535:

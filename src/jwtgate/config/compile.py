@@ -14,6 +14,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from jwtgate.config.addresses import is_loopback_address
 from jwtgate.config.answers import answers
 from jwtgate.config.denials import compile_denials
 from jwtgate.config.document import read_document
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from jwtgate.config.routes import NamedPolicy
-    from jwtgate.config.schema import SignerSection
+    from jwtgate.config.schema import AdminSection, SignerSection
     from jwtgate.config.validate import Validated
 
 _MIN_WORKERS = 2  # one may be restarted while the other answers
@@ -58,8 +59,12 @@ def load(path: Path, environ: Mapping[str, str], *, cpu_count: int | None = None
 
     `cpu_count` is for `workers: auto`; None asks the machine.
     """
+    return load_text(_text(path), str(path), environ, cpu_count=cpu_count)
+
+
+def _text(path: Path) -> str:
     try:
-        text = path.read_bytes().decode()
+        return path.read_bytes().decode()
     except OSError as error:
         reason = (error.strerror or "it cannot be read").lower()
         hint = "name the gateway.yaml to use, or make one from the example in the README"
@@ -69,7 +74,6 @@ def load(path: Path, environ: Mapping[str, str], *, cpu_count: int | None = None
         message = "the file is not UTF-8 text"
         hint = f"byte 0x{error.object[error.start]:02x} is no UTF-8: save the file in that encoding"
         raise ConfigError([Problem(str(path), line, 1, message, hint)]) from None
-    return load_text(text, str(path), environ, cpu_count=cpu_count)
 
 
 def load_text(text: str, filename: str, environ: Mapping[str, str], *, cpu_count: int | None = None) -> Loaded:
@@ -84,6 +88,17 @@ def load_text(text: str, filename: str, environ: Mapping[str, str], *, cpu_count
         if problems:
             raise ConfigError(problems)
         return Loaded(plan, in_order(report.warnings))
+
+
+def configured_run_dir(path: Path, environ: Mapping[str, str]) -> Path | None:
+    """The `run_dir` of a configuration, whatever else may be wrong with it; None when it names none.
+
+    For commands that look for a running gateway: it was started from this file, and runs, even if the file has
+    been edited since, or needs a secret that only the gateway has. Raises ConfigError for what is not YAML.
+    """
+    data = read_document(_text(path), str(path), environ).data
+    named = data.get("run_dir") if isinstance(data, dict) else None
+    return Files(path.absolute().parent).path(named) if isinstance(named, str) and named else None
 
 
 @contextmanager
@@ -130,6 +145,7 @@ def _compile(
         trusted_proxies=tuple(gateway.trusted_proxies),
         realm=gateway.realm,
         access_log=_access_log(gateway.access_log, files),
+        admin=_admin(gateway.admin, report),
         issuers={name: issuer for name, issuer in issuers.items() if name in used_issuers},
         policies=compiled.policies,
         upstreams={name: upstream for name, upstream in upstreams.items() if name in used_upstreams},
@@ -164,6 +180,16 @@ def _access_log(value: str | None, files: Files) -> str | None:
     if value is None:
         return None
     return "/dev/stdout" if value == "stdout" else str(files.path(value))
+
+
+def _admin(section: AdminSection, report: Report) -> str | None:
+    if section.address is not None and not is_loopback_address(section.address) and not section.insecure_remote:
+        report.error(
+            ("admin", "address"),
+            f"the admin address {section.address} can be reached from other machines",
+            f"write a loopback address, or admin: {{address: {section.address}, insecure_remote: true}}",
+        )
+    return section.address
 
 
 def _signer(section: SignerSection, files: Files) -> SignerSettings:

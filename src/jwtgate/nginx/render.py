@@ -267,9 +267,9 @@ def _digest(text: str) -> str:
 
 @jinja2.pass_context
 def _cache_key(context: jinja2.runtime.Context, policy: Policy) -> Quoted:
-    """Generation, policy, the whole credential, each on a line of its own: no value can reach into the next."""
+    """Epoch, policy, the whole credential, each on a line of its own: no value can reach into the next."""
     site: Site = context["site"]
-    return Quoted(quote(f"{site.generation}\n{policy.id}\n").removesuffix('"') + '$http_authorization"')
+    return Quoted(quote(f"{site.epoch}\n{policy.id}\n").removesuffix('"') + '$http_authorization"')
 
 
 @jinja2.pass_context

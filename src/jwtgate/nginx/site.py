@@ -15,8 +15,9 @@ class Site:
 
     `run_dir` holds sockets, the process id and NGINX's temporary files; `cache_dir` the decision cache, best on
     another file system than `run_dir`, both in memory. `account` is whom NGINX's workers run as, user and group,
-    when its master is root. `generation` names this configuration: the running NGINX answers it on the control
-    socket, and it stands in the key of the decision cache, so that a new configuration has no old decisions.
+    when its master is root. `generation` names this configuration: the running NGINX answers it on its control
+    socket. `epoch` stands in the key of the decision cache: with a new one, no old decision is found. `turn`
+    counts the validators that were replaced by others: each turn has sockets of its own.
     """
 
     run_dir: Path
@@ -24,6 +25,8 @@ class Site:
     nginx_version: Version
     workers: int
     generation: str
+    epoch: str
+    turn: int = 0
     account: tuple[str, str] | None = None
     ca_bundle: Path = Path("/etc/ssl/certs/ca-certificates.crt")
     names: Names = field(default_factory=Names)
@@ -41,7 +44,7 @@ class Site:
     @property
     def validator_sockets(self) -> tuple[Path, ...]:
         """One socket for each validator worker: a worker that dies takes no other's requests with it."""
-        return validator_sockets(self.run_dir, self.workers)
+        return validator_sockets(self.run_dir, self.workers, self.turn)
 
     @property
     def control_socket(self) -> Path:
@@ -59,6 +62,7 @@ class Site:
         return self.run_dir / "nginx.conf"
 
 
-def validator_sockets(run_dir: Path, workers: int) -> tuple[Path, ...]:
+def validator_sockets(run_dir: Path, workers: int, turn: int = 0) -> tuple[Path, ...]:
     """The sockets of that many workers, whoever starts them."""
-    return tuple(run_dir / "sockets" / f"validator-{number}.sock" for number in range(workers))
+    suffix = f".{turn}" if turn else ""
+    return tuple(run_dir / "sockets" / f"validator-{number}{suffix}.sock" for number in range(workers))

@@ -9,6 +9,6 @@ worker   one process with one socket
 
 from jwtgate.validator.extract import parse_authorization
 from jwtgate.validator.room import used_bytes
-from jwtgate.validator.worker import READY_PATH, WorkerSettings, run_worker
+from jwtgate.validator.worker import READY_PATH, WorkerSettings, listen, run_worker
 
-__all__ = ["READY_PATH", "WorkerSettings", "parse_authorization", "run_worker", "used_bytes"]
+__all__ = ["READY_PATH", "WorkerSettings", "listen", "parse_authorization", "run_worker", "used_bytes"]

@@ -24,6 +24,7 @@ SITE = Site(
     nginx_version=(1, 22, 1),
     workers=2,
     generation="0123456789abcdef",
+    epoch="0123456789abcdef",
 )
 
 EVERYTHING = """
@@ -249,7 +250,7 @@ def test_an_auth_location_inherits_nothing_that_could_open_it(tree: list[Directi
             assert RESET_WHEN_CACHED.items() <= said.items()
             key = one(location, "proxy_cache_key")[0]
             policy = path_of(location).removeprefix("/_jwtgate/auth/")
-            assert re.split(r"\\n|\n", key) == [SITE.generation, policy, "$http_authorization"]
+            assert re.split(r"\\n|\n", key) == [SITE.epoch, policy, "$http_authorization"]
 
 
 def test_the_gateways_own_locations_are_internal_and_answer_fixed_statuses(tree: list[Directive]) -> None:

@@ -5,6 +5,7 @@ listener). What takes two values to judge is the business of `compile`, as is ev
 another setting: here an optional value that is not written is None.
 """
 
+from jwtgate.config.schema.admin import AdminSection
 from jwtgate.config.schema.denials import Denials, DenialSection
 from jwtgate.config.schema.fields import FAULT, Section
 from jwtgate.config.schema.gateway import VERSION, CacheSection, Gateway
@@ -30,6 +31,7 @@ __all__ = [
     "MAX_TOKEN_BYTES",
     "MIN_TOKEN_BYTES",
     "VERSION",
+    "AdminSection",
     "CacheSection",
     "ClaimNamesSection",
     "DefaultsSection",

@@ -8,6 +8,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 from jwtgate.config import addresses, values
 from jwtgate.config.problems import Fault
+from jwtgate.config.schema.admin import AdminSection, admin_section
 from jwtgate.config.schema.denials import Denials
 from jwtgate.config.schema.fields import (
     LISTENER_JSON,
@@ -141,6 +142,15 @@ class Gateway(Section):
     access_log: Annotated[
         str | None, BeforeValidator(checked(_access_log)), WithJsonSchema({"type": ["string", "boolean"]})
     ] = Field(default="stdout", description="A file, `stdout` or `off`.", examples=["stdout"])
+    admin: Annotated[
+        AdminSection,
+        BeforeValidator(admin_section),
+        OrShort((LISTENER_JSON, {"enum": ["off", False]})),
+    ] = Field(
+        default=AdminSection(),
+        description="Where liveness, readiness and metrics can be read: 127.0.0.1:9145 by default, or `off`.",
+        examples=["127.0.0.1:9145"],
+    )
     workers: Annotated[
         int | None,
         BeforeValidator(checked(_workers)),

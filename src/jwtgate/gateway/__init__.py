@@ -1,0 +1,11 @@
+"""A whole gateway on one machine: NGINX, validators, the control process and, if configured, the signer.
+
+programs  what the supervisor keeps running
+start     from a Plan to a running gateway, and to its end
+running   what can be done to a running gateway: flush
+decisions the decision cache on disk
+"""
+
+from jwtgate.gateway.start import run_gateway, run_validators
+
+__all__ = ["run_gateway", "run_validators"]

@@ -1,0 +1,170 @@
+"""From a Plan to a running gateway, and to its end."""
+
+from __future__ import annotations
+
+import resource
+import secrets
+from math import inf
+from typing import TYPE_CHECKING
+
+from jwtgate.control import Channel
+from jwtgate.control.channel import Result
+from jwtgate.errors import StartError
+from jwtgate.gateway.programs import (
+    Validators,
+    answers,
+    control_program,
+    is_ready,
+    is_serving,
+    nginx_program,
+    signer_programs,
+)
+from jwtgate.gateway.running import RunningGateway
+from jwtgate.nginx.names import system_names
+from jwtgate.nginx.render import render
+from jwtgate.nginx.runtime import check, write_configuration
+from jwtgate.nginx.site import Site, validator_sockets
+from jwtgate.run_directory import RunDirectory, default_run_dir, run_directory
+from jwtgate.serve import bind
+from jwtgate.supervisor import StopAskedError, Supervisor, signals_held
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from jwtgate.nginx.binary import Nginx
+    from jwtgate.plan import Plan
+    from jwtgate.supervisor import Program
+
+OPEN_FILES = 65536  # what we ask for; as much of it as we may have
+
+# Seconds until everything must be ready. An issuer with `start: require` is waited for as long as it takes.
+PATIENCE = 20.0
+
+
+def run_gateway(
+    plan: Plan,
+    nginx: Nginx,
+    *,
+    run_dir: Path | None = None,
+    beside: Sequence[Program] = (),
+    is_ready: Callable[[], bool] = lambda: True,
+    on_ready: Callable[[Site], None],
+) -> int:
+    """Run until SIGTERM or SIGINT; returns an exit code.
+
+    `beside` are further programs to keep running; `is_ready` says when they are. Raises StartError, NginxError
+    and UnquotableError for what keeps the gateway from starting.
+    """
+    _require_addresses(plan)
+    _raise_open_files()
+    where = run_dir or plan.run_dir or default_run_dir()
+    for kept in (plan.state_dir, plan.signer.key_dir if plan.signer else None):
+        if kept is not None and kept.resolve().is_relative_to(where.resolve()):
+            raise StartError(f"{kept} is in the run_dir {where}, which is removed when the gateway ends: move it")
+    with signals_held(), run_directory(where) as directory:
+        site = make_site(plan, nginx, directory)
+        write_configuration(render(plan, site), site.configuration)
+        check(nginx, site.configuration)
+        try:
+            with Supervisor() as supervisor:
+                gateway = RunningGateway(supervisor, nginx, plan, site)
+                _start(gateway, Validators(directory), beside, is_ready)
+                on_ready(site)
+                gateway.serve()
+        except StopAskedError:
+            pass
+    return 0
+
+
+def _start(
+    gateway: RunningGateway, validators: Validators, beside: Sequence[Program], is_ready: Callable[[], bool]
+) -> None:
+    """Start everything. NGINX, and with it the port, comes last: when somebody is there to decide."""
+    supervisor, plan, site = gateway.supervisor, gateway.plan, gateway.site
+    patience = _patience(plan)
+    control = control_program(
+        site.run_dir,
+        gateway.channel,
+        lambda: gateway.plan,
+        lambda: gateway.site.validator_sockets,
+        site.control_socket,
+    )
+    parts = supervisor.start(
+        [*beside, *signer_programs(plan), control, *validators.programs(plan, site.validator_sockets)]
+    )
+    up = supervisor.wait_until(lambda: all(map(answers, site.validator_sockets)), patience=PATIENCE, needs=parts)
+    if up:
+        (gateway.nginx,) = supervisor.start([nginx_program(gateway.binary, lambda: gateway.site, plan.shutdown_timeout)])
+        parts.append(gateway.nginx)
+        up = supervisor.wait_until(lambda: is_serving(site) and is_ready(), patience=patience, needs=parts)
+    if not up:
+        raise StartError("the gateway did not start; what its parts said stands above")
+
+
+def run_validators(plan: Plan, *, run_dir: Path | None = None, on_ready: Callable[[Path], None]) -> int:
+    """Run the validators alone until SIGTERM or SIGINT; returns an exit code.
+
+    The directories stay when it ends: an NGINX that we did not start is using them.
+    """
+    _require_addresses(plan, listeners=False)
+    _raise_open_files()
+    with (
+        signals_held(),
+        run_directory(run_dir or plan.run_dir or default_run_dir(), keep=True) as directory,
+    ):
+        sockets = validator_sockets(directory.path, plan.workers)
+        channel = Channel()
+        control = control_program(directory.path, channel, lambda: plan, lambda: sockets, None)
+        try:
+            with Supervisor() as supervisor:
+                parts = supervisor.start([control, *Validators(directory).programs(plan, sockets)])
+                if not supervisor.wait_until(
+                    lambda: all(map(is_ready, sockets)), patience=_patience(plan), needs=parts
+                ):
+                    raise StartError("the validators did not start; what they said stands above")
+                on_ready(directory.path)
+                while True:
+                    supervisor.wait()
+                    for order in channel.orders():
+                        text = f"{order.verb}: NGINX was not started by this gateway; do it where it was"
+                        channel.answer(Result(order.number, done=False, text=text, validators=()))
+        except StopAskedError:
+            pass
+    return 0
+
+
+def make_site(plan: Plan, nginx: Nginx, directory: RunDirectory) -> Site:
+    """Where this run's parts find each other. Each has a generation and an epoch of its own."""
+    return Site(
+        run_dir=directory.path,
+        cache_dir=directory.cache,
+        nginx_version=nginx.version,
+        workers=plan.workers,
+        generation=secrets.token_hex(8),
+        epoch=secrets.token_hex(8),
+        account=(directory.account.user, directory.account.group) if directory.account else None,
+        names=system_names(),
+    )
+
+
+def _require_addresses(plan: Plan, *, listeners: bool = True) -> None:
+    """NGINX would say in its log only that a port is taken."""
+    for listener in plan.listeners if listeners else ():
+        bind(listener.address).close()
+    if plan.admin is not None:
+        try:
+            bind(plan.admin).close()
+        except StartError as error:
+            raise StartError(f"admin: {error}. In gateway.yaml: admin: HOST:PORT, or admin: off") from error
+
+
+def _patience(plan: Plan) -> float:
+    return inf if any(issuer.start == "require" for issuer in plan.issuers.values()) else PATIENCE
+
+
+def _raise_open_files() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, OPEN_FILES)
+    if soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
