@@ -16,16 +16,19 @@ _HEAD = 1024  # bytes in which the key begins: the header takes some 340
 
 
 def forget_decisions(directory: Path, *, but: str) -> int:
-    """Empty the entries of every epoch but one; how many they were.
+    """Overwrite the entries of every epoch but one; how many they were.
 
-    Emptied, not removed: NGINX's cache manager knows each file, removes it when its time is over, and logs a
-    critical error for each that it does not find. What it held, a token, is gone at once.
+    Overwritten by zeros, not removed: what they held, tokens, is gone at once. The files go when NGINX's cache
+    manager takes them as too old, or as too many; it logs a critical error for each file that it does not find, or
+    finds too short, but takes zeros for an entry of another version.
     """
     count = 0
     for path in directory.rglob("*"):
         with contextlib.suppress(OSError), path.open("rb+") as file:  # a directory, or NGINX was faster
-            if os.fstat(file.fileno()).st_size and _epoch(file.read(_HEAD)) != but:
-                file.truncate(0)
+            epoch = _epoch(file.read(_HEAD))
+            if epoch not in (None, but):
+                file.seek(0)
+                file.write(bytes(os.fstat(file.fileno()).st_size))
                 count += 1
     return count
 
