@@ -95,7 +95,9 @@ def _start(
     )
     up = supervisor.wait_until(lambda: all(map(answers, site.validator_sockets)), patience=PATIENCE, needs=parts)
     if up:
-        (gateway.nginx,) = supervisor.start([nginx_program(gateway.binary, lambda: gateway.site, plan.shutdown_timeout)])
+        (gateway.nginx,) = supervisor.start(
+            [nginx_program(gateway.binary, lambda: gateway.site, plan.shutdown_timeout)]
+        )
         parts.append(gateway.nginx)
         up = supervisor.wait_until(lambda: is_serving(site) and is_ready(), patience=patience, needs=parts)
     if not up:
