@@ -184,12 +184,21 @@ class Gateway(Process):
 
     def log(self) -> list[dict[str, Any]]:
         """The access log, parsed."""
-        file = self.work / "access.log"
-        return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+        return entries(self.work / "access.log")
 
     def logged(self, request_id: str) -> dict[str, Any]:
-        """The log entry of a request, by its id. NGINX writes it after the answer, so it is waited for."""
-        entry: dict[str, Any] = wait_until(
-            lambda: next((entry for entry in self.log() if entry["request_id"] == request_id), None), patience=5
-        )
-        return entry
+        """The log entry of a request, by its id."""
+        return logged(self.work / "access.log", request_id)
+
+
+def entries(file: Path) -> list[dict[str, Any]]:
+    """An access log, parsed."""
+    return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+
+
+def logged(file: Path, request_id: str) -> dict[str, Any]:
+    """The entry of a request in an access log. NGINX writes it after the answer, so it is waited for."""
+    entry: dict[str, Any] = wait_until(
+        lambda: next((entry for entry in entries(file) if entry["request_id"] == request_id), None), patience=5
+    )
+    return entry

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from jwtgate.run_directory import run_directory, unprivileged_account
 from jwtgate.validator.worker import listen
-from support.gateway import jwtgate, wait_until
+from support.gateway import jwtgate, logged, wait_until
 from support.http import Response, connect, request
 from support.ports import free_port
 
@@ -169,3 +169,7 @@ class StandAlone:
     def request(self, path: str, **options: Any) -> Response:
         """One request; see `support.http.request`."""
         return request(self.address, path, **options)
+
+    def logged(self, request_id: str) -> dict[str, Any]:
+        """The log entry of a request, by its id."""
+        return logged(self.work / "access.log", request_id)

@@ -253,8 +253,12 @@ def _header_buffer(max_token_bytes: int) -> int:
 
 
 def _decision_buffer(max_token_bytes: int) -> int:
-    """Bytes for a cached decision: its key and its headers share one buffer."""
-    return _power_of_two(max_token_bytes + KIB + DECISION_HEADERS_BYTES)
+    """Bytes for a cached decision: its key and its headers share one buffer.
+
+    A key that does not fit costs a line in the error log per request, so whatever a client can send fits. A cache
+    file counts in 16 bits (ngx_http_file_cache_header_t), so more than 64k would be of no use.
+    """
+    return min(64 * KIB, _power_of_two(_header_buffer(max_token_bytes) + DECISION_HEADERS_BYTES))
 
 
 def _power_of_two(least: int) -> int:
