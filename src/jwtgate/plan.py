@@ -106,6 +106,14 @@ StartMode = Literal["require", "degrade", "lazy"]
 
 
 @dataclass(frozen=True, slots=True)
+class Template:
+    """An issuer of gateway.yaml that stands for several, one for each tenant."""
+
+    name: str
+    issuer: str  # with "{tenant}" in it
+
+
+@dataclass(frozen=True, slots=True)
 class Issuer:
     """An issuer whose tokens are trusted, and the rules that its tokens must keep."""
 
@@ -121,10 +129,10 @@ class Issuer:
     max_lifetime: int | None  # exp - iat at most
     pace: Pace = field(default_factory=Pace)  # how often its keys are fetched
     start: StartMode = "degrade"
-    tenant_of: str | None = None  # name in gateway.yaml of the template that this is one tenant of
     claim_names: ClaimNames = DEFAULT_CLAIM_NAMES  # where its tokens have scopes, roles and groups
     status_lists: StatusLists | None = None  # None: its tokens have no `status`, or are denied
     unsafe_ignore_status: bool = False
+    tenant_of: Template | None = None  # None: it stands in gateway.yaml itself
 
 
 @dataclass(frozen=True, slots=True)

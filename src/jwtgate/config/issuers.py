@@ -9,7 +9,7 @@ from jwtgate.config.fetching import compile_pace
 from jwtgate.config.key_sources import compile_keys
 from jwtgate.config.status import compile_status_lists, lists_of
 from jwtgate.config.tenants import check_tenants, issuer_name, keys_of, of_tenant, tenants_of
-from jwtgate.plan import Issuer
+from jwtgate.plan import Issuer, Template
 from jwtgate.policy import DEFAULT_CLAIM_NAMES, ClaimNames
 
 if TYPE_CHECKING:
@@ -58,8 +58,9 @@ def _by_name(issuer: Issuer, section: IssuerSection) -> Iterator[tuple[str, Issu
             yield name, issuer
         else:
             iss, keys = of_tenant(issuer.issuer, tenant), keys_of(issuer, tenant)
+            template = Template(issuer.name, issuer.issuer)
             lists = lists_of(issuer.status_lists, tenant)
-            own = replace(issuer, name=name, issuer=iss, keys=keys, status_lists=lists, tenant_of=issuer.name)
+            own = replace(issuer, name=name, issuer=iss, keys=keys, status_lists=lists, tenant_of=template)
             yield name, own
 
 

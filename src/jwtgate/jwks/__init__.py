@@ -4,14 +4,25 @@ KeyStore         the key sets of all issuers, kept fresh: what the validator hol
 fetch_once       one issuer's keys, now: what a command needs
 StatusStore      the status lists of issuers that publish any, kept fresh alike
 Clocks           the time, for tests
-IssuerView       where an issuer's keys stand, for `jwtgate keys`
+IssuerView       where an issuer's keys stand, for `jwtgate keys` and the metrics
+merged           the views of several workers as one
 """
 
 from __future__ import annotations
 
 from jwtgate.jwks.clock import Clocks
+from jwtgate.jwks.source import fetch_once
 from jwtgate.jwks.status import StatusStore, fetch_list_once
-from jwtgate.jwks.store import KeyStore, fetch_once
-from jwtgate.jwks.view import IssuerView, KeyView
+from jwtgate.jwks.store import KeyStore
+from jwtgate.jwks.view import IssuerView, KeyView, merged
 
-__all__ = ["Clocks", "IssuerView", "KeyStore", "KeyView", "StatusStore", "fetch_list_once", "fetch_once"]
+__all__ = [
+    "Clocks",
+    "IssuerView",
+    "KeyStore",
+    "KeyView",
+    "StatusStore",
+    "fetch_list_once",
+    "fetch_once",
+    "merged",
+]

@@ -1,8 +1,9 @@
-"""The log lines about issuers' keys. Names of keys come from strangers and are escaped; keys are never
-logged."""
+"""The log lines about issuers' keys. Names of keys come from strangers and are escaped; keys are never logged,
+and what stands for one is its thumbprint (RFC 7638)."""
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import structlog
@@ -15,17 +16,21 @@ if TYPE_CHECKING:
 
     from jwtgate.keys import Key, KeySet
 
-_MANY = 20  # more keys than this are counted, not named
+_MANY = 20  # of more keys than this, the first ones are named
 
 _log = structlog.get_logger("jwtgate.jwks")
 
 
-def changed(issuer: str, before: KeySet | None, after: KeySet, origin: str) -> None:
-    """A set was replaced. Says nothing if the same keys are in it under the same names."""
+def changed(issuer: str, before: KeySet | None, after: KeySet, origin: str, *, elsewhere: bool = False) -> None:
+    """A set was replaced. Says nothing if the same keys are in it under the same names.
+
+    `elsewhere`: by another worker, which has said so already.
+    """
     old = {} if before is None else _by_identity(before)
     new = _by_identity(after)
     if old.keys() != new.keys():
-        _log.info(
+        log = _log.debug if elsewhere else _log.info
+        log(
             "keys_changed",
             issuer=issuer,
             added=_names(key for what, key in new.items() if what not in old),
@@ -33,7 +38,7 @@ def changed(issuer: str, before: KeySet | None, after: KeySet, origin: str) -> N
             held=len(new),
             origin=origin,
         )
-    if after.notes and (before is None or before.notes != after.notes):
+    if after.notes and (before is None or before.notes != after.notes) and not elsewhere:
         _log.warning("keys_ignored", issuer=issuer, ignored=[printable(note) for note in after.notes[:_MANY]])
 
 
@@ -72,13 +77,13 @@ def _by_identity(keyset: KeySet) -> dict[str, Key]:
     return {identity(key): key for key in keyset.keys}
 
 
-def _names(keys: Iterable[Key]) -> list[str]:
-    names = [_name(key) for key in keys]
-    return names if len(names) <= _MANY else [*names[:_MANY], f"and {len(names) - _MANY} more"]
+def _names(keys: Iterable[Key]) -> list[dict[str, str | None]]:
+    return [_name(key) for key in islice(keys, _MANY)]
 
 
-def _name(key: Key) -> str:
-    if key.kid is not None:
-        return printable(key.kid)
-    # The thumbprint of a secret is a digest of it.
-    return "(a secret)" if key.kty == "oct" else key.thumbprint
+def _name(key: Key) -> dict[str, str | None]:
+    """Which key it is. The thumbprint of a secret is a digest of it, and shown to nobody."""
+    return {
+        "kid": None if key.kid is None else printable(key.kid),
+        "thumbprint": None if key.kty == "oct" else key.thumbprint,
+    }

@@ -22,8 +22,10 @@ import contextlib
 import fcntl
 import hashlib
 import os
+import re
 import stat
 import tempfile
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,6 +37,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 _POLL = 0.03  # seconds between two tries to take a lock
+_OURS = re.compile(r"[0-9a-f]{32}\.(json|lock)")
+_NEW = ".new-"
+_WRITING = 60.0  # seconds after which a record that was never put in its place is nobody's
 _MAX_LEDGER = 4096
 _MAX_RECORD = 8 << 20
 
@@ -84,8 +89,7 @@ class Ledger:
 class Slot:
     """One issuer's place on the shelf."""
 
-    def __init__(self, directory: Path, identity: str) -> None:
-        digest = hashlib.sha256(identity.encode()).hexdigest()[:32]
+    def __init__(self, directory: Path, digest: str) -> None:
         self._record = directory / f"{digest}.json"
         self._lock = directory / f"{digest}.lock"
         self._known: tuple[int, int, int] | None = None
@@ -119,7 +123,7 @@ class Slot:
         Not flushed to the disk on purpose, which can take long: after a power failure an old or a damaged
         record is found, and neither does harm.
         """
-        fd, temporary = tempfile.mkstemp(dir=self._record.parent, prefix=".new-")
+        fd, temporary = tempfile.mkstemp(dir=self._record.parent, prefix=_NEW)
         try:
             with open(fd, "wb") as file:  # noqa: PTH123 - a descriptor, not a path
                 file.write(msgspec.json.encode(record))
@@ -167,10 +171,24 @@ class Shelf:
                 f"else can enter it; try: chmod 700 {directory}"
             )
         self._version = 0
+        self._digests: set[str] = set()
 
     def slot(self, identity: str) -> Slot:
         """The place of what `identity` names."""
-        return Slot(self._directory, identity)
+        digest = hashlib.sha256(identity.encode()).hexdigest()[:32]
+        self._digests.add(digest)
+        return Slot(self._directory, digest)
+
+    def remove_others(self) -> None:
+        """Remove what belongs to no slot: an issuer that is configured no longer, a write that was cut off.
+
+        Keys that were distrusted with their issuer do not come back with it.
+        """
+        for file in self._directory.iterdir():
+            stale = _OURS.fullmatch(file.name) and file.stem not in self._digests
+            with contextlib.suppress(OSError):  # another worker was faster
+                if stale or (file.name.startswith(_NEW) and time.time() - file.stat().st_mtime > _WRITING):
+                    file.unlink()
 
     def changed(self) -> bool:
         """Whether any record was replaced since the last call. One stat, however many issuers there are."""

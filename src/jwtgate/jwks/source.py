@@ -11,15 +11,17 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol, assert_never
 
 from jwtgate.errors import KeyFetchError, KeyRefusedError
+from jwtgate.jwks.clock import steady
 from jwtgate.jwks.fetch import Fetcher, Got, RefusedByIssuerError, Same, Seen
 from jwtgate.keys import read_jwks, secret_keyset
 from jwtgate.keys.metadata import read_metadata
 from jwtgate.plan import Discovery, InlineJwks, JwksFile, JwksUrl, SharedSecret
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from jwtgate.jwks.view import Origin
     from jwtgate.keys import KeySet
     from jwtgate.keys.freshness import Pace
     from jwtgate.plan import Fetching, Issuer
@@ -46,6 +48,10 @@ class Source(Protocol):
     def shared(self) -> bool:
         """Whether one worker's fetch is enough for all."""
 
+    @property
+    def origin(self) -> Origin:
+        """What a set that was read from it is called."""
+
     async def load(self, seen: Seen) -> Got | Same:
         """The set, unless it still is the version `seen`. Raises KeyFetchError."""
 
@@ -58,6 +64,7 @@ class UrlSource:
     fetching: Fetching
     fetcher: Fetcher
     shared: bool = True
+    origin: Origin = "fetched"
 
     @property
     def place(self) -> str:
@@ -82,6 +89,7 @@ class DiscoverySource:
     fetcher: Fetcher
     clock: Callable[[], float]
     shared: bool = True
+    origin: Origin = "fetched"
     _uri: str | None = field(default=None, init=False)
     _until: float = field(default=0.0, init=False)
 
@@ -128,6 +136,7 @@ class FileSource:
     path: Path
     max_keys: int = _MAX_KEYS
     shared: bool = False
+    origin: Origin = "file"
 
     @property
     def place(self) -> str:
@@ -150,6 +159,26 @@ class FileSource:
         return Got(body, now_seen, None)
 
 
+async def fetch_once(issuer: Issuer) -> KeySet:
+    """The keys of `issuer`, read now, for a command that runs once; their notes say what was skipped.
+
+    Raises KeyFetchError when they cannot be had, KeyRefusedError when they cannot be used.
+    """
+    match issuer.keys:
+        case JwksUrl() | Discovery() | JwksFile() as keys:
+            fetcher = Fetcher()
+            source = make_source(keys, fetcher, steady)
+        case SharedSecret() | InlineJwks() as keys:
+            return static_keyset(keys, issuer.algorithms).of_issuer(issuer.issuer)
+    try:
+        answer = await source.load(Seen())
+    finally:
+        await fetcher.aclose()
+    if not isinstance(answer, Got):
+        raise KeyFetchError(f'{source.place}: answered "unchanged" to a first request')
+    return read_jwks(answer.body, max_keys=source.max_keys).of_issuer(issuer.issuer)
+
+
 def make_source(keys: JwksUrl | Discovery | JwksFile, fetcher: Fetcher, clock: Callable[[], float]) -> Source:
     """The source that `keys` describes."""
     match keys:
@@ -162,27 +191,17 @@ def make_source(keys: JwksUrl | Discovery | JwksFile, fetcher: Fetcher, clock: C
     assert_never(keys)
 
 
-def static_keyset(issuer: Issuer) -> KeySet | None:
-    """The keys that stand in the configuration itself; None when they come from somewhere else.
-
-    Raises KeyRefusedError for a secret or a document that cannot be used.
-    """
-    match issuer.keys:
+def static_keyset(keys: SharedSecret | InlineJwks, algorithms: Sequence[str]) -> KeySet:
+    """The keys that stand in the configuration itself. Raises KeyRefusedError when they cannot be used."""
+    match keys:
         case SharedSecret(secret):
-            return secret_keyset(secret, issuer.algorithms)
+            return secret_keyset(secret, algorithms)
         case InlineJwks(jwks):
-            keyset = read_jwks(jwks, max_keys=_MAX_INLINE).of_issuer(issuer.issuer)
-            if not usable(keyset, issuer):
-                raise KeyRefusedError(f"issuer {issuer.name}: no usable key in its key set{listed(keyset.notes)}")
+            keyset = read_jwks(jwks, max_keys=_MAX_INLINE)
+            if all(key.algorithms.isdisjoint(algorithms) for key in keyset.keys):
+                raise KeyRefusedError(f"no usable key in the configuration{listed(keyset.notes)}")
             return keyset
-        case JwksUrl() | Discovery() | JwksFile():
-            return None
-    assert_never(issuer.keys)
-
-
-def usable(keyset: KeySet, issuer: Issuer) -> bool:
-    """Whether any key of the set could verify a token of the issuer."""
-    return any(not key.algorithms.isdisjoint(issuer.algorithms) for key in keyset.keys)
+    assert_never(keys)
 
 
 def listed(notes: tuple[str, ...]) -> str:

@@ -1,21 +1,26 @@
-"""What `jwtgate keys` shows: where each issuer's keys stand, as data. Never a key, and no secret's digest."""
+"""What `jwtgate keys` and the metrics show: where issuers' keys stand. Never a key, and no secret's digest.
+
+Each worker sees its own part: what it fetched, and which keys it used. `merged` makes one picture of them.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from math import inf
+from typing import TYPE_CHECKING, Literal
+
+import msgspec
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from jwtgate.keys import Key, KeySet
-    from jwtgate.keys.freshness import Freshness
-    from jwtgate.plan import Issuer
+
+# Where a set came from. snapshot: from disk, and the issuer has not confirmed it since the start.
+Origin = Literal["fetched", "snapshot", "file", "inline", "secret"]
 
 
-@dataclass(frozen=True, slots=True)
-class KeyView:
-    """One key. Times are Unix seconds; `last_used` is None until this worker has verified a token with it."""
+class KeyView(msgspec.Struct, frozen=True, kw_only=True):
+    """One key. Times are Unix seconds; `last_used` is None until a token has been verified with it."""
 
     kid: str | None
     algorithms: tuple[str, ...]
@@ -24,68 +29,24 @@ class KeyView:
     last_used: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class IssuerView:
-    """One issuer. Ages and waits are seconds; None where there is nothing to say."""
+class IssuerView(msgspec.Struct, frozen=True, kw_only=True):
+    """An issuer, or all tenants that have the same keys. Ages and waits are seconds; None: nothing to say."""
 
     name: str
-    issuer: str
+    issuer: str  # with {tenant} in it for several tenants
+    tenants: int  # how many have these keys; 0: it is no template
     source: str
     available: bool
     keys: tuple[KeyView, ...]
-    age: float | None  # since the issuer last confirmed the set
-    next_refresh: float | None
-    failures: int
-    last_error: str | None
-    origin: str | None  # "issuer", "snapshot or another worker", "configuration"
-    ignored: tuple[str, ...]  # keys that the issuer publishes and that are not used, and why
-
-
-def configured(
-    issuer: Issuer, keyset: KeySet | None, used: Mapping[tuple[str, str], float], started: float
-) -> IssuerView:
-    """An issuer whose keys stand in the configuration."""
-    return IssuerView(
-        name=issuer.name,
-        issuer=issuer.issuer,
-        source="the configuration",
-        available=keyset is not None,
-        keys=_keys(issuer, keyset, used, {}, started),
-        age=None,
-        next_refresh=None,
-        failures=0,
-        last_error=None,
-        origin="configuration",
-        ignored=() if keyset is None else keyset.notes,
-    )
-
-
-def fetched(
-    issuer: Issuer,
-    keyset: KeySet | None,
-    used: Mapping[tuple[str, str], float],
-    state: Freshness,
-    now: float,
-    *,
-    source: str,
-    origin: str | None,
-    error: str | None,
-    first_seen: Mapping[str, float],
-) -> IssuerView:
-    """An issuer whose keys are fetched. `first_seen` is by `identity`."""
-    return IssuerView(
-        name=issuer.name,
-        issuer=issuer.issuer,
-        source=source,
-        available=keyset is not None,
-        keys=_keys(issuer, keyset, used, first_seen, 0.0),
-        age=None if state.confirmed_at is None else max(0.0, now - state.confirmed_at),
-        next_refresh=None if state.due_at == float("inf") else max(0.0, state.due_at - now),
-        failures=state.failures,
-        last_error=error,
-        origin=origin,
-        ignored=() if keyset is None else keyset.notes,
-    )
+    origin: Origin | None  # None: no set is held
+    age: float | None = None  # since the issuer last confirmed the set
+    next_refresh: float | None = None
+    fetches: int = 0
+    failures: int = 0  # of the fetches, since the start
+    failing: bool = False
+    last_error: str | None = None  # it stays when the fetches succeed again
+    last_error_at: float | None = None  # Unix seconds
+    ignored: tuple[str, ...] = ()  # keys that the issuer publishes and that are not used, and why
 
 
 def identity(key: Key) -> str:
@@ -93,20 +54,58 @@ def identity(key: Key) -> str:
     return f"{key.kid}|{key.thumbprint}"
 
 
-def _keys(
-    issuer: Issuer,
-    keyset: KeySet | None,
-    used: Mapping[tuple[str, str], float],
-    first_seen: Mapping[str, float],
-    otherwise: float,
+def key_views(
+    keyset: KeySet | None, first_seen: Mapping[str, float], last_used: Mapping[Key, float], otherwise: float
 ) -> tuple[KeyView, ...]:
+    """The keys of a set. `first_seen` is by `identity`; `otherwise` stands in for what is not there."""
     return tuple(
         KeyView(
             kid=key.kid,
             algorithms=tuple(sorted(key.algorithms)),
             thumbprint=None if key.kty == "oct" else key.thumbprint,
             first_seen=first_seen.get(identity(key), otherwise),
-            last_used=used.get((issuer.name, key.thumbprint)),
+            last_used=last_used.get(key),
         )
         for key in (() if keyset is None else keyset.keys)
     )
+
+
+def merged(workers: Iterable[Sequence[IssuerView]]) -> tuple[IssuerView, ...]:
+    """What several workers of one gateway see, as one. Issuers stay in their order."""
+    by_name: dict[str, list[IssuerView]] = {}
+    for views in workers:
+        for view in views:
+            by_name.setdefault(view.name, []).append(view)
+    return tuple(_merge(views) for views in by_name.values())
+
+
+def _merge(views: list[IssuerView]) -> IssuerView:
+    """Who asked last knows best what there is; what they did is added up."""
+    best = min(views, key=lambda view: inf if view.age is None else view.age)
+    erring = max(views, key=lambda view: view.last_error_at or 0)
+    waits = [view.next_refresh for view in views if view.next_refresh is not None]
+    return msgspec.structs.replace(
+        best,
+        available=all(view.available for view in views),
+        keys=_merge_keys(best.keys, views),
+        next_refresh=min(waits, default=None),
+        fetches=sum(view.fetches for view in views),
+        failures=sum(view.failures for view in views),
+        failing=best.failing,
+        last_error=erring.last_error,
+        last_error_at=erring.last_error_at,
+    )
+
+
+def _merge_keys(keys: tuple[KeyView, ...], views: list[IssuerView]) -> tuple[KeyView, ...]:
+    seen: dict[tuple[str | None, str | None], list[KeyView]] = {}
+    for view in views:
+        for key in view.keys:
+            seen.setdefault((key.kid, key.thumbprint), []).append(key)
+    merged_keys = []
+    for key in keys:
+        same = seen[key.kid, key.thumbprint]
+        used = [each.last_used for each in same if each.last_used is not None]
+        first = min(each.first_seen for each in same)
+        merged_keys.append(msgspec.structs.replace(key, first_seen=first, last_used=max(used, default=None)))
+    return tuple(merged_keys)

@@ -23,7 +23,7 @@ The rules behind it:
 - A failed fetch takes nothing away. The last good set stays until nobody has confirmed it for `max_stale`
   seconds; then the issuer is unavailable, which is not the same as a bad signature.
 - Unknown key ids cause one fetch at once and then at most one per `min_refetch` seconds, whatever the ids
-  are.
+  are. A token that comes before there is any set does not count.
 - A set without one usable key is doubted before it is obeyed. It is either a fault at the issuer (a
   deployment with an empty database, a truncated file) or the issuer's word that none of its keys holds any
   longer. A fault is over soon, and obeying it at once would deny everybody; not obeying it at all would keep
@@ -160,7 +160,7 @@ def on(state: Freshness, event: Event, now: float, pace: Pace) -> tuple[Freshnes
             return Freshness(
                 due_at=now + refresh_after(lifetime, jitter, pace),
                 confirmed_at=now,
-                forced_at=state.forced_at,
+                forced_at=_budget(state),
             ), Do.USE
         case Emptied(jitter):
             return _emptied(state, jitter, now, pace)
@@ -252,4 +252,16 @@ def _adopted(state: Freshness, confirmed_at: float, due_at: float, now: float, p
         return state, Do.KEEP
     # A due time beyond what we would have chosen ourselves is not believed.
     due_at = min(due_at, now + pace.most)
-    return replace(state, due_at=due_at, confirmed_at=confirmed_at, failures=0, empty_since=None), Do.USE
+    forced_at = _budget(state)
+    return Freshness(
+        due_at=due_at, confirmed_at=confirmed_at, in_flight=state.in_flight, forced_at=forced_at
+    ), Do.USE
+
+
+def _budget(state: Freshness) -> float | None:
+    """When an unknown kid last caused a fetch, once a set is held.
+
+    A token that came before the first set asked for any key at all. It has not used up the fetch that the next
+    rotation may need at once.
+    """
+    return None if state.confirmed_at is None else state.forced_at

@@ -103,7 +103,10 @@ def _only(candidates: Sequence[Key], algorithm: str) -> Key | Reason:
 
 
 def _digest(keys: KeySet) -> bytes:
-    rows = [repr((key.kid, key.kty, sorted(key.algorithms), key.thumbprint, key.x5t_s256)) for key in keys.keys]
+    rows = [
+        repr((key.kid, key.kty, sorted(key.algorithms), key.thumbprint, key.x5t_s256, key.issuer))
+        for key in keys.keys
+    ]
     return hashlib.sha256("\n".join([str(keys.any_kid), *rows]).encode()).digest()
 
 

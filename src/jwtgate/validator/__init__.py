@@ -9,6 +9,22 @@ worker   one process with one socket
 
 from jwtgate.validator.extract import parse_authorization
 from jwtgate.validator.room import used_bytes
-from jwtgate.validator.worker import READY_PATH, WorkerSettings, listen, run_worker
+from jwtgate.validator.worker import (
+    KEYS_PATH,
+    READY_PATH,
+    REFRESH_PATIENCE,
+    WorkerSettings,
+    listen,
+    run_worker,
+)
 
-__all__ = ["READY_PATH", "WorkerSettings", "listen", "parse_authorization", "run_worker", "used_bytes"]
+__all__ = [
+    "KEYS_PATH",
+    "READY_PATH",
+    "REFRESH_PATIENCE",
+    "WorkerSettings",
+    "listen",
+    "parse_authorization",
+    "run_worker",
+    "used_bytes",
+]

@@ -45,6 +45,7 @@ class Validator:
         """The ASGI entry, for HTTP."""
         outcome = await self._decide(scope["path"][1:], scope["headers"])
         if isinstance(outcome, Allow):
+            self._store.used(outcome.token.key, self._clock())
             await send(allow(outcome, cacheable=self._room()))
         else:
             await send(deny(outcome))

@@ -12,7 +12,9 @@ import os
 import socket
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
+import msgspec
 import structlog
 
 from jwtgate.authenticate import Authenticator
@@ -36,6 +38,13 @@ MAX_SOCKET_PATH = 107  # bytes: sun_path of sockaddr_un (unix(7)), less its endi
 
 # The supervisor asks here whether a worker can do its work. No policy's id is a single word.
 READY_PATH = "/ready"
+
+# The control process asks here where issuers' keys stand, and has them fetched: `POST`, with a name in
+# gateway.yaml as the query for the keys of one issuer.
+KEYS_PATH = "/keys"
+
+# Seconds that a fetch which a person asks for may take: longer than most issuers are given.
+REFRESH_PATIENCE = 15.0
 
 # Bytes of verified tokens that a worker remembers.
 VERIFIED_TOKENS_BYTES = 64 * 1024 * 1024
@@ -97,6 +106,8 @@ class _Application:
             await self._lifespan(receive, send)
         elif scope["path"] == READY_PATH:
             await self._ready(send)
+        elif scope["path"] == KEYS_PATH:
+            await self._keys(scope, send)
         else:
             await self._validator(scope, receive, send)
 
@@ -105,6 +116,16 @@ class _Application:
         missing = ", ".join((*self._store.missing, *self._statuses.missing))
         await send({"type": "http.response.start", "status": 503 if missing else 200, "headers": []})
         await send({"type": "http.response.body", "body": missing.encode()})
+
+    async def _keys(self, scope: Scope, send: Send) -> None:
+        """Where the keys stand, as JSON; after a fetch, if it is asked for. 404: no such issuer."""
+        found = True
+        if scope["method"] == "POST":
+            name = unquote(scope["query_string"].decode("ascii")) or None
+            found = await self._store.refresh(name, patience=REFRESH_PATIENCE)
+        body = msgspec.json.encode(self._store.view()) if found else b""
+        await send({"type": "http.response.start", "status": 200 if found else 404, "headers": []})
+        await send({"type": "http.response.body", "body": body})
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         await receive()

@@ -20,6 +20,7 @@ from jwtgate.plan import (
     Listener,
     RateLimit,
     SharedSecret,
+    Template,
     Tls,
     UpstreamTls,
 )
@@ -279,7 +280,7 @@ def test_a_template_is_an_issuer_for_each_tenant(written: str, keys: KeySource) 
         "one/b": FOR_B,
     }
     assert given.issuers["one/b"].keys == keys
-    assert {issuer.tenant_of for issuer in given.issuers.values()} == {"one"}
+    assert {issuer.tenant_of for issuer in given.issuers.values()} == {Template("one", ENTRA)}
     (only,) = given.policies.values()
     assert only.issuers == ("one/a", "one/b")
 

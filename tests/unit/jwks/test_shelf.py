@@ -15,7 +15,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from jwtgate.errors import StartError
-from jwtgate.jwks import Clocks, KeyStore
+from jwtgate.jwks import Clocks, KeyStore, merged
 from jwtgate.keys.freshness import Pace
 from jwtgate.plan import JwksUrl, SharedSecret
 
@@ -407,7 +407,8 @@ def test_an_outage_is_tried_by_one_worker_at_a_time(
             await until(all_hold(stores, "a"))
             fake_issuer.answer.status = 500
             time.passes(300)
-            await until(lambda: all(store.view()[0].failures == 1 for store in stores))
+            await until(lambda: all(store.view()[0].failing for store in stores))
+            assert merged(store.view() for store in stores)[0].failures == 1
             assert len(fake_issuer.requests) == 2
             assert {store.view()[0].last_error for store in stores} == {
                 f"{fake_issuer.url}: answered with status 500, expected 200"
@@ -555,14 +556,14 @@ def test_the_view_says_where_the_keys_stand_and_shows_no_secret(
         await store.refresh("idp")
         time.passes(10)
         (key,) = store.keysets["idp"].keys
-        store.used("idp", key.thumbprint)
+        store.used(key, time.wall)
         idp, static = store.view()
-        assert (idp.available, idp.source, idp.origin) == (True, fake_issuer.url, "issuer")
+        assert (idp.available, idp.source, idp.origin) == (True, fake_issuer.url, "fetched")
         assert (idp.age, idp.next_refresh, idp.failures, idp.last_error) == (10, 790, 0, None)
         (seen,) = idp.keys
         assert (seen.kid, seen.algorithms, seen.thumbprint) == ("a", ("ES256",), key.thumbprint)
         assert (seen.first_seen, seen.last_used) == (time.wall - 10, time.wall)
-        assert (static.available, static.source, static.age) == (True, "the configuration", None)
+        assert (static.available, static.source, static.age) == (True, "gateway.yaml", None)
         assert [key.thumbprint for key in static.keys] == [None]
         await store.aclose()
 

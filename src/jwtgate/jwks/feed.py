@@ -1,0 +1,297 @@
+"""One place that keys are read from, for one issuer or a group of them.
+
+When it is asked is decided by `jwtgate.keys.freshness`; here it is carried out. One flight at a time talks to the
+issuer, or finds on the shelf what another worker has fetched, and reports back.
+
+No fault of an issuer leaves this module as an exception. It is logged once when it begins (warning) and once
+when it ends (info), and each change of a set is logged with the ids of the keys that came and went.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from math import inf
+from typing import TYPE_CHECKING, NamedTuple, assert_never
+
+from jwtgate.errors import KeyFetchError, KeyRefusedError
+from jwtgate.jwks import report
+from jwtgate.jwks.fetch import Got, RefusedByIssuerError, Same, Seen
+from jwtgate.jwks.held import Held
+from jwtgate.jwks.kept import Document
+from jwtgate.jwks.keysets import usable_by_any
+from jwtgate.jwks.printable import printable
+from jwtgate.jwks.source import listed, pace_of
+from jwtgate.keys import read_jwks
+from jwtgate.keys.freshness import (
+    Adopted,
+    Confirmed,
+    Do,
+    Emptied,
+    Event,
+    Failed,
+    Freshness,
+    KidUnknown,
+    Refresh,
+    Tick,
+    on,
+    wake_at,
+)
+
+if TYPE_CHECKING:
+    from jwtgate.jwks.group import Group
+    from jwtgate.jwks.held import Around
+    from jwtgate.jwks.kept import Kept
+    from jwtgate.jwks.source import Source
+
+
+@dataclass(slots=True)
+class Asked:
+    """How the fetches went: how many this process made, and the last fault, ours or another worker's.
+
+    `error`: of the last fetch, None if that was good. Times are wall-clock.
+    """
+
+    fetches: int = 0
+    failures: int = 0
+    error: str | None = None
+    last_error: str | None = None
+    last_error_at: float | None = None
+
+    def heard(self, error: str | None, now: float) -> None:
+        """How the last fetch ended, ours or another worker's."""
+        if error is not None and error != self.error:
+            self.last_error, self.last_error_at = error, now
+        self.error = error
+
+
+class _Wish(NamedTuple):
+    """The key that a request waits for; a None of `kid`: any."""
+
+    issuer: str
+    kid: str | None
+
+
+class Feed:
+    """The keys of an issuer, or of all tenants that have the same keys, kept fresh.
+
+    `wake` is when `beat` has something to do.
+    """
+
+    def __init__(self, group: Group, source: Source, kept: Kept | None, around: Around) -> None:
+        self.group = group
+        self.source = source
+        self.asked = Asked()
+        self.held = Held(group, around)
+        self.state = Freshness(due_at=inf if group.start == "lazy" else around.clocks.steady())
+        self.wake = self.state.due_at
+        self._pace = pace_of(source, group.pace)
+        self._kept = kept
+        self._around = around
+        self._opened = False  # whether the shelf has been looked at
+        self._born = around.clocks.wall()
+        self._flight: asyncio.Task[None] | None = None
+        self._queueing: asyncio.Task[bool] | None = None
+
+    # What happens
+
+    def beat(self, now: float) -> None:
+        """Do what is due."""
+        while self.wake <= now:
+            self._take(Tick())
+
+    def open(self) -> None:
+        """Take over what is on the shelf from before."""
+        if not self._opened:
+            self._opened = True
+            self._adopt()
+
+    def look(self) -> None:
+        """Something on the shelf has changed."""
+        if self._opened:
+            self._adopt()
+
+    async def need(self, issuer: str, kid: str | None, patience: float) -> None:
+        """Wait for the fetch that may bring this key, if one is under way or allowed."""
+        if not self._opened:
+            self.open()
+            if self._around.keysets.has(issuer, kid):
+                return
+        if self._take(KidUnknown(), _Wish(issuer, kid)) in (Do.FETCH, Do.WAIT):
+            await self._wait(patience)
+
+    async def refresh(self, patience: float) -> None:
+        """Fetch now, whatever the schedule says."""
+        self.open()
+        self._take(Refresh())
+        await self._wait(patience)
+
+    async def settle(self) -> None:
+        """Wait until no fetch is in flight."""
+        while self._flight is not None:
+            await asyncio.wait({self._flight})
+
+    async def aclose(self) -> None:
+        """End the fetch in flight."""
+        if self._flight is not None:
+            self._flight.cancel()
+            await asyncio.gather(self._flight, return_exceptions=True)
+
+    def _take(self, event: Event, wish: _Wish | None = None) -> Do:
+        """Let the table decide about `event`, and do it."""
+        self.state, do = on(self.state, event, self._around.clocks.steady(), self._pace)
+        self.wake = wake_at(self.state, self._pace)
+        match do:
+            case Do.FETCH:
+                self._flight = asyncio.create_task(self._fly(event, wish))
+            case Do.DROP:
+                self._give_up()
+            case Do.WAIT:
+                # Somebody waits for it now: it no longer waits for its turn.
+                if self._queueing is not None:
+                    self._queueing.cancel()
+            case Do.NOTHING | Do.KEEP | Do.USE:
+                pass
+            case _:
+                assert_never(do)
+        return do
+
+    async def _wait(self, patience: float) -> None:
+        if self._flight is not None:
+            await asyncio.wait({self._flight}, timeout=patience)
+
+    # A flight
+
+    async def _fly(self, event: Event, wish: _Wish | None) -> None:
+        """One flight, from its start to the event that ends it."""
+        in_lane = False
+        try:
+            in_lane = isinstance(event, Tick) and await self._turn()
+            await self._load(event, wish)
+        # A mistake of ours with one issuer must not end the refreshing of the others, nor that of this one.
+        except Exception as error:  # noqa: BLE001 - logged as an error, and retried like any failure
+            report.bug(self.group.name, error)
+            self.asked.error = type(error).__name__
+            self._take(Failed(self._around.jitter()))
+        finally:
+            if in_lane:
+                self._around.lanes.release()
+            self._flight = None
+
+    async def _turn(self) -> bool:
+        """Wait for a lane. False: without one, because a request came to wait for us."""
+        queueing = self._queueing = asyncio.create_task(self._around.lanes.acquire())
+        try:
+            await asyncio.wait({queueing})
+        finally:
+            self._queueing = None
+            if not queueing.done():
+                queueing.cancel()
+        return not queueing.cancelled()
+
+    async def _load(self, event: Event, wish: _Wish | None) -> None:
+        if self._kept is None:
+            await self._ask()
+            return
+        began = self._around.clocks.steady()
+        async with self._kept.locked() as ledger:
+            adopted = self._adopt()
+            entry = None if ledger is None else ledger.read()
+            found = adopted and (wish is None or self._around.keysets.has(*wish))
+            elsewhere = self._kept.elsewhere(entry, event, self.state, self._pace, began=began, found=found)
+            if elsewhere is not None:
+                if entry is not None:
+                    self.asked.heard(entry.error, self._around.clocks.wall())
+                self._take(elsewhere)
+                return
+            # Before the fetch: a worker that dies in the middle has asked all the same.
+            self._kept.note(ledger, self.state, self._pace, self.asked.error)
+            await self._ask()
+            self._kept.note(ledger, self.state, self._pace, self.asked.error)
+
+    async def _ask(self) -> None:
+        """Ask the issuer, and let the table know how that went."""
+        event: Confirmed | Emptied | Failed
+        self.asked.fetches += 1
+        try:
+            seen = Seen() if self.held.document is None else self.held.document.seen
+            event = self._read(await self.source.load(seen))
+        except RefusedByIssuerError as error:
+            event = Failed(self._around.jitter(), error.retry_after)
+            self._failed(str(error))
+        except (KeyFetchError, KeyRefusedError) as error:
+            event = Failed(self._around.jitter())
+            self._failed(str(error))
+        self._take(event)
+        if isinstance(event, Confirmed):
+            self._keep()
+            if self.asked.error is not None:
+                report.recovered(self.group.name, self.asked.error)
+                self.asked.error = None
+
+    def _read(self, answer: Got | Same) -> Confirmed | Emptied:
+        match answer:
+            case Same(lifetime):
+                # Given up as too old while the question was on its way: the next one asks for all of it.
+                if self.held.published is None:
+                    raise KeyFetchError(f"{self.source.place}: unchanged, but it is no longer held")
+                self.held.origin = self.source.origin
+                return Confirmed(lifetime, self._around.jitter())
+            case Got(body, seen, lifetime):
+                keyset = read_jwks(body, max_keys=self.source.max_keys)
+                if not usable_by_any(keyset, self.group.issuers):
+                    why = listed(keyset.of_issuer(self.group.issuers[0].issuer).notes)
+                    self._failed(f"{self.source.place}: no usable key in the set{why}")
+                    return Emptied(self._around.jitter())
+                before = {} if self.held.document is None else self.held.document.first_seen
+                confirmed = Confirmed(lifetime, self._around.jitter())
+                self.held.use(keyset, Document(body.decode(), seen, before), self.source.origin)
+                return confirmed
+        assert_never(answer)
+
+    def _failed(self, text: str) -> None:
+        first, error = self.asked.error is None, printable(text)
+        self.asked.failures += 1
+        self.asked.heard(error, self._around.clocks.wall())
+        report.failed(self.group.name, error, first=first, serving=self.held.published is not None)
+
+    def _give_up(self) -> None:
+        """What is held is too old, or withdrawn."""
+        self.held.drop(self.asked.error)
+        # What the issuer has withdrawn must not come back with the next start. (What is merely too old is not used
+        # then either, and another worker may just have replaced it.)
+        if self._kept is not None and self.state.empty_since is not None:
+            self._kept.remove()
+
+    # The shelf
+
+    def _adopt(self) -> bool:
+        """Take over what is on the shelf, if it is newer than what we hold. Returns whether it was."""
+        if self._kept is None:
+            return False
+        try:
+            found = self._kept.read()
+            if found is None:
+                return False
+            keyset = read_jwks(found.document.body.encode(), max_keys=self.source.max_keys)
+        except (KeyFetchError, KeyRefusedError) as error:
+            report.snapshot_ignored(self.group.name, str(error))
+            return False
+        adopted = Adopted(found.confirmed_at, found.due_at)
+        if not usable_by_any(keyset, self.group.issuers) or self._take(adopted) is not Do.USE:
+            return False
+        self.asked.error = None
+        if found.written_at < self._born:
+            self.held.use(keyset, found.document, "snapshot")
+        else:
+            self.held.use(keyset, found.document, self.source.origin, elsewhere=True)
+        return True
+
+    def _keep(self) -> None:
+        """Put what we hold on the shelf."""
+        if self._kept is None or self.held.document is None:
+            return
+        try:
+            self._kept.write(self.group.issuer, self.held.document, self.state)
+        except OSError as error:
+            report.snapshot_unwritable(self.group.name, error.strerror or str(error))

@@ -1,0 +1,134 @@
+"""One feed's place on the shelf, on the feed's own clock.
+
+The shelf speaks of wall-clock time, since it outlives the machine's uptime; a feed counts on a clock that
+nobody can set. Here one is turned into the other. What a wall clock that was wrong has written is not believed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from jwtgate.errors import KeyFetchError
+from jwtgate.jwks.fetch import Seen
+from jwtgate.jwks.shelf import Entry, Record
+from jwtgate.keys.freshness import Deferred, KidUnknown, Refresh
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from contextlib import AbstractAsyncContextManager
+
+    from jwtgate.jwks.clock import Clocks
+    from jwtgate.jwks.shelf import Ledger, Slot
+    from jwtgate.keys.freshness import Event, Freshness, Pace
+
+_LAG = 1.5  # seconds after which we fetch what the worker that fetched last did not fetch again
+_LOCK_WAIT = 30.0  # seconds after which a lock that somebody sits on is no longer waited for
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A key set as it was published. `first_seen`: wall-clock seconds, by `view.identity`."""
+
+    body: str
+    seen: Seen
+    first_seen: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What lay on the shelf: a document, when it was confirmed, and when we would ask for it again."""
+
+    document: Document
+    confirmed_at: float
+    due_at: float
+    written_at: float  # `confirmed_at` as a wall clock showed it
+
+
+class Kept:
+    """The record and the ledger of one feed."""
+
+    def __init__(self, slot: Slot, clocks: Clocks) -> None:
+        self._slot = slot
+        self._clocks = clocks
+
+    def read(self) -> Found | None:
+        """The record if it is another one than at the last call. Raises KeyFetchError for one that is no use."""
+        record = self._slot.read()
+        if record is None:
+            return None
+        confirmed_at = self._clocks.past(record.confirmed_at)
+        if confirmed_at is None:
+            raise KeyFetchError("it was written in the future, so its age is unknown")
+        document = Document(record.jwks, Seen(record.etag, record.last_modified), record.first_seen)
+        due_at = self._clocks.to_steady(record.due_at) + _LAG
+        return Found(document, confirmed_at, due_at, record.confirmed_at)
+
+    def write(self, issuer: str, document: Document, state: Freshness) -> None:
+        """Replace the record. Raises OSError."""
+        if state.confirmed_at is None:
+            return
+        record = Record(
+            issuer=issuer,
+            confirmed_at=self._clocks.to_wall(state.confirmed_at),
+            due_at=self._clocks.to_wall(state.due_at),
+            jwks=document.body,
+            etag=document.seen.etag,
+            last_modified=document.seen.last_modified,
+            first_seen=dict(document.first_seen),
+        )
+        self._slot.write(record)
+
+    def remove(self) -> None:
+        """Forget the record: its issuer has withdrawn the set."""
+        self._slot.remove()
+
+    def locked(self) -> AbstractAsyncContextManager[Ledger | None]:
+        """Hold the lock. None: it cannot be had, and one has to go on without it."""
+        return self._slot.locked(_LOCK_WAIT)
+
+    def note(self, ledger: Ledger | None, state: Freshness, pace: Pace, error: str | None) -> None:
+        """Let the other workers know where our fetches stand."""
+        if ledger is None:
+            return
+        wall, now = self._clocks.to_wall, self._clocks.steady()
+        ledger.write(
+            Entry(
+                due_at=wall(min(state.due_at, now + pace.most)),
+                forced_at=None if state.forced_at is None else wall(state.forced_at),
+                failures=state.failures,
+                empty_since=None if state.empty_since is None else wall(state.empty_since),
+                error=error,
+            )
+        )
+
+    def elsewhere(
+        self, entry: Entry | None, event: Event, state: Freshness, pace: Pace, *, began: float, found: bool
+    ) -> Deferred | None:
+        """Where the fetches of the other workers stand, if they have made the one for `event` needless.
+
+        `began`: when we began to wait for the lock. `found`: what the event asks for is there meanwhile.
+        """
+        now = self._clocks.steady()
+        forced_at = None if entry is None else self._clocks.past(entry.forced_at)
+        stand = Deferred(
+            due_at=state.due_at,
+            forced_at=forced_at,
+            failures=state.failures if entry is None else entry.failures,
+            empty_since=state.empty_since if entry is None else self._clocks.past(entry.empty_since),
+        )
+        confirmed_since = state.confirmed_at is not None and state.confirmed_at > began
+        match event:
+            case KidUnknown():
+                limited = forced_at is not None and now < forced_at + pace.min_refetch
+                return stand if found or confirmed_since or limited else None
+            case Refresh():
+                return stand if confirmed_since else None
+            case _:
+                if now < state.due_at:
+                    return stand
+                failing = entry is not None and entry.failures > 0
+                retry_at = self._clocks.to_steady(entry.due_at) if entry is not None and failing else now
+                if now < retry_at:
+                    return replace(stand, due_at=min(retry_at, now + pace.retry_most) + _LAG)
+                return None
