@@ -7,7 +7,6 @@ import fcntl
 import os
 import subprocess
 import sys
-from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -18,9 +17,10 @@ from jwtgate.errors import StartError
 from jwtgate.jwks import Clocks, KeyStore, merged
 from jwtgate.keys.freshness import Pace
 from jwtgate.plan import JwksUrl, SharedSecret
+from support.scenes import kids, play, running, until
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Coroutine
+    from collections.abc import Callable
     from pathlib import Path
     from typing import Any
 
@@ -37,32 +37,6 @@ class Time:
     def passes(self, seconds: float) -> None:
         self.now += seconds
         self.wall += seconds
-
-
-@asynccontextmanager
-async def running(*stores: KeyStore) -> AsyncIterator[None]:
-    tasks = [asyncio.create_task(store.run()) for store in stores]
-    try:
-        yield
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-
-async def until(fact: Callable[[], object]) -> None:
-    async with asyncio.timeout(20):
-        while not fact():  # noqa: ASYNC110 - what is waited for happens in other threads and processes
-            await asyncio.sleep(0.02)
-
-
-def kids(store: KeyStore) -> list[str | None] | None:
-    keyset = store.keysets.get("idp")
-    return None if keyset is None else [key.kid for key in keyset.keys]
-
-
-def play(scene: Coroutine[Any, Any, None]) -> None:
-    asyncio.run(scene)
 
 
 @pytest.fixture
@@ -568,3 +542,42 @@ def test_the_view_says_where_the_keys_stand_and_shows_no_secret(
         await store.aclose()
 
     play(scene())
+
+
+def test_what_belongs_to_no_issuer_any_longer_is_removed_at_the_start(
+    fake_issuer: Any, url_issuer: Issuer, jwks: Any, shelf: Path
+) -> None:
+    fake_issuer.answer.body = jwks("a")
+    time = Time()
+    other = replace(url_issuer, name="other")
+    both = KeyStore([other, url_issuer], directory=shelf, clocks=time.clocks)
+
+    async def fetch() -> None:
+        await both.refresh()
+        await both.aclose()
+
+    play(fetch())
+    # What is not ours stays, and so does a record that another worker writes at this moment.
+    others = {"notes.txt", ".new-now"}
+    for name in (*others, ".new-cut-off"):
+        (shelf / name).touch()
+    os.utime(shelf / ".new-cut-off", (0, 0))
+    before = {file.name for file in shelf.iterdir()}
+    KeyStore([url_issuer], directory=shelf, clocks=time.clocks)
+    after = {file.name for file in shelf.iterdir()}
+    assert after >= others
+    assert ".new-cut-off" not in after
+    kept = after - others
+    assert len(kept) == 2  # the record and the ledger
+    assert kept < before
+    # The other issuer's keys are not known when it is configured again, and the first one's still are.
+    store = KeyStore([other, url_issuer], directory=shelf, clocks=time.clocks, patience=0.0)
+    fake_issuer.answer.status = 500
+
+    async def scene() -> None:
+        for name in ("idp", "other"):
+            await store.need(name, "a")
+        await store.aclose()
+
+    play(scene())
+    assert list(store.keysets) == ["idp"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -15,9 +14,10 @@ from jwtgate.errors import KeyFetchError, KeyRefusedError
 from jwtgate.jwks import Clocks, KeyStore, fetch_once
 from jwtgate.keys.freshness import Pace
 from jwtgate.plan import JwksFile, SharedSecret
+from support.scenes import kids, play, running, until
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Coroutine
+    from collections.abc import Callable
     from pathlib import Path
     from typing import Any
 
@@ -36,32 +36,6 @@ class Clock:
     def passes(self, seconds: float) -> bool:
         self.now += seconds
         return True
-
-
-@asynccontextmanager
-async def running(store: KeyStore) -> AsyncIterator[KeyStore]:
-    task = asyncio.create_task(store.run())
-    try:
-        yield store
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-
-
-async def until(fact: Callable[[], object]) -> None:
-    """Wait until `fact` holds; fail after a time that is long enough for any machine."""
-    async with asyncio.timeout(20):
-        while not fact():  # noqa: ASYNC110 - what is waited for happens in other threads and processes
-            await asyncio.sleep(0.02)
-
-
-def kids(store: KeyStore, issuer: str = "idp") -> list[str | None] | None:
-    keyset = store.keysets.get(issuer)
-    return None if keyset is None else [key.kid for key in keyset.keys]
-
-
-def play(scene: Coroutine[Any, Any, None]) -> None:
-    asyncio.run(scene)
 
 
 def test_keys_arrive_in_the_background(fake_issuer: Any, url_issuer: Issuer, jwks: Any) -> None:
