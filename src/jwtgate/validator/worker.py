@@ -66,7 +66,7 @@ def run_worker(plan: Plan, settings: WorkerSettings) -> None:
     store = KeyStore(plan.issuers.values(), directory=settings.keys_dir)
     room = CacheRoom(settings.cache_dir, empty=settings.cache_empty, share=plan.cache.max_size)
     standing = Standing()
-    statuses = StatusStore(plan.issuers.values(), store, standing, directory=settings.keys_dir)
+    statuses = StatusStore(plan.issuers.values(), store, standing, directory=settings.keys_dir / "status")
     authenticate = Authenticator(plan, VerifiedTokens(VERIFIED_TOKENS_BYTES), standing)
     validator = Validator(authenticate, store, statuses, room=room)
     with listen(settings.socket, settings.owner) as listener:
