@@ -112,12 +112,12 @@ def _check(entry: Denied) -> None:
             raise DenyListError(f'"{what}" is not a Unix time in seconds')
 
 
-def read_deny_list(text: bytes, file: str) -> Iterator[Denied]:
-    """The entries of a file, one after the other. Raises DenyListError with file and line.
+def read_deny_list(text: bytes, file: str, *, first: int = 1) -> Iterator[Denied]:
+    """The entries of a file, one after the other. Empty lines, and lines that begin with #, are for people.
 
-    Empty lines, and lines that begin with #, are for people.
+    Raises DenyListError with file and line; `first` is the number of the first one.
     """
-    for number, line in enumerate(text.split(b"\n"), 1):
+    for number, line in enumerate(text.split(b"\n"), first):
         stripped = line.strip()
         if stripped and not stripped.startswith(b"#"):
             try:

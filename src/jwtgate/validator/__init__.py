@@ -1,15 +1,17 @@
 """The process that answers NGINX's `auth_request`.
 
-extract  headers → credential
-app      one request, one decision
-respond  decision → what NGINX understands
-room     whether NGINX may cache another decision
-worker   one process with one socket
+extract    headers → credential
+app        one request, one decision
+respond    decision → what NGINX understands
+deny_file  what the operator denies, watched
+room       whether NGINX may cache another decision
+worker     one process with one socket
 """
 
 from jwtgate.validator.extract import parse_authorization
 from jwtgate.validator.room import used_bytes
 from jwtgate.validator.worker import (
+    DENIED_PATH,
     KEYS_PATH,
     READY_PATH,
     REFRESH_PATIENCE,
@@ -19,6 +21,7 @@ from jwtgate.validator.worker import (
 )
 
 __all__ = [
+    "DENIED_PATH",
     "KEYS_PATH",
     "READY_PATH",
     "REFRESH_PATIENCE",

@@ -24,6 +24,7 @@ from jwtgate.revocation import Standing
 from jwtgate.serve import serve_socket
 from jwtgate.tokens import VerifiedTokens
 from jwtgate.validator.app import Validator
+from jwtgate.validator.deny_file import DenyFile
 from jwtgate.validator.room import CacheRoom
 
 if TYPE_CHECKING:
@@ -46,6 +47,9 @@ KEYS_PATH = "/keys"
 # Seconds that a fetch which a person asks for may take: longer than most issuers are given.
 REFRESH_PATIENCE = 15.0
 
+# Who has changed the deny-list tells a worker so here: POST, answered with the number of entries when it is read.
+DENIED_PATH = "/denied"
+
 # Bytes of verified tokens that a worker remembers.
 VERIFIED_TOKENS_BYTES = 64 * 1024 * 1024
 
@@ -67,10 +71,12 @@ def run_worker(plan: Plan, settings: WorkerSettings) -> None:
     room = CacheRoom(settings.cache_dir, empty=settings.cache_empty, share=plan.cache.max_size)
     standing = Standing()
     statuses = StatusStore(plan.issuers.values(), store, standing, directory=settings.keys_dir / "status")
+    denied = DenyFile(plan.deny_list, standing)
+    denied.load()
     authenticate = Authenticator(plan, VerifiedTokens(VERIFIED_TOKENS_BYTES), standing)
     validator = Validator(authenticate, store, statuses, room=room)
     with listen(settings.socket, settings.owner) as listener:
-        serve_socket(_Application(validator, store, statuses, room), listener, date_header=False)
+        serve_socket(_Application(validator, store, statuses, denied, room), listener, date_header=False)
 
 
 def listen(path: Path, owner: tuple[int, int] | None) -> socket.socket:
@@ -95,10 +101,13 @@ def listen(path: Path, owner: tuple[int, int] | None) -> socket.socket:
 class _Application:
     """The validator, what runs beside it for as long as the server does, and whether it is ready."""
 
-    def __init__(self, validator: Validator, store: KeyStore, statuses: StatusStore, room: CacheRoom) -> None:
+    def __init__(
+        self, validator: Validator, store: KeyStore, statuses: StatusStore, denied: DenyFile, room: CacheRoom
+    ) -> None:
         self._validator = validator
         self._store = store
         self._statuses = statuses
+        self._denied = denied
         self._room = room
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -108,6 +117,10 @@ class _Application:
             await self._ready(send)
         elif scope["path"] == KEYS_PATH:
             await self._keys(scope, send)
+        elif scope["path"] == DENIED_PATH:
+            entries = await self._denied.look()
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            await send({"type": "http.response.body", "body": b"%d" % entries})
         else:
             await self._validator(scope, receive, send)
 
@@ -129,7 +142,7 @@ class _Application:
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         await receive()
-        background = (self._store.run, self._statuses.run, self._room.watch)
+        background = (self._store.run, self._statuses.run, self._denied.watch, self._room.watch)
         tasks = [asyncio.create_task(_never_ending(start())) for start in background]
         await send({"type": "lifespan.startup.complete"})
         await receive()

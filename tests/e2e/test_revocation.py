@@ -1,0 +1,185 @@
+"""Revoked tokens at a running gateway: by the issuer's status list, by the operator's deny-list, and how soon."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from jwtgate.nginx.binary import find_nginx
+from jwtgate.revocation import Denied, write_denied
+from support.gateway import Gateway, wait_until
+from support.issuer import AUDIENCE, URL, Issuer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from support.backend import Backend
+    from support.http import Response
+
+STALENESS = 2  # seconds that NGINX repeats an allow
+MAX_AGE = 2  # of the status list
+MAX_STALE = 6
+SLACK = 3  # for a machine that has other things to do
+
+
+@pytest.fixture(scope="module")
+def nginx() -> Path:
+    """One is enough: what is tested here is not NGINX's."""
+    return find_nginx().path
+
+
+@pytest.fixture(scope="module")
+def issuer() -> Iterator[Issuer]:
+    with Issuer() as running:
+        running.list_max_age = MAX_AGE
+        yield running
+
+
+@pytest.fixture(scope="module")
+def deny_list(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("denied") / "denied.jsonl"
+    path.write_text("# nobody yet\n")
+    return path
+
+
+@pytest.fixture(scope="module")
+def gateway(nginx: Path, backend: Backend, issuer: Issuer, deny_list: Path) -> Iterator[Gateway]:
+    text = f"""
+workers: 2
+deny_list: {deny_list}
+issuers:
+  main: {{issuer: {URL}, jwks: {issuer.jwks_url}, audience: {AUDIENCE}, algorithms: [ES256], leeway: 0s,
+          status_lists: {issuer.list_url}, status_max_stale: {MAX_STALE}s}}
+policies: {{one: {{issuer: main}}}}
+upstreams: {{backend: http://{backend.address}}}
+routes:
+  - {{path: /one/, upstream: backend, policy: one, staleness: {STALENESS}s}}
+  - {{path: /never/, upstream: backend, policy: one, staleness: 0}}
+  - {{path: /lax/, upstream: backend, policy: one, staleness: 0, unsafe_allow_stale_status: true}}
+"""
+    with Gateway(text, nginx=nginx) as running:
+        wait_until(lambda: issuer.list_fetches > 0)
+        yield running
+
+
+def reason(gateway: Gateway, answer: Response) -> str:
+    found: str = gateway.logged(answer.headers["x-request-id"])["reason"]
+    return found
+
+
+def seconds_until_denied(gateway: Gateway, token: str) -> float:
+    """How long a token that is used all the time still gets through."""
+    began = time.monotonic()
+    wait_until(lambda: gateway.request("/one/", token=token).status != 200, patience=60)
+    return time.monotonic() - began
+
+
+def test_a_token_that_its_issuer_revokes_stops_working_within_max_age_and_staleness(
+    gateway: Gateway, issuer: Issuer
+) -> None:
+    token, other = issuer.token(status=issuer.status(7)), issuer.token(status=issuer.status(8))
+    for each in (token, other):
+        assert gateway.request("/one/", token=each).status == 200
+    issuer.revoked.add(7)
+    assert seconds_until_denied(gateway, token) <= MAX_AGE + STALENESS + SLACK
+    answer = gateway.request("/one/", token=token)
+    assert (answer.status, answer.json()["code"]) == (401, "invalid_token")
+    assert reason(gateway, answer) == "token_revoked"
+    assert gateway.request("/one/", token=other).status == 200
+    assert gateway.request("/one/", token=issuer.token()).status == 200, "a token without a status"
+
+
+@pytest.mark.usefixtures("gateway")
+def test_the_workers_of_a_gateway_make_one_fetch_for_each_max_age(issuer: Issuer) -> None:
+    before = issuer.list_fetches
+    time.sleep(3 * MAX_AGE)
+    # One after 70 to 90 % of the max-age, by whichever worker; two workers on their own would make twice as many.
+    assert 2 <= issuer.list_fetches - before <= 5
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [
+        ({"status_list": {"idx": 1024, "uri": "LIST"}}, "status_unknown"),
+        ({"status_list": {"idx": 0, "uri": "LIST/2"}}, "status_unknown"),
+        ({"status_list": {"idx": 0, "uri": "http://127.0.0.1:1/elsewhere"}}, "status_unknown"),
+        ({"status_list": {"idx": -1, "uri": "LIST"}}, "claims_unreadable"),
+        ("revoked", "claims_unreadable"),
+    ],
+)
+def test_a_status_that_cannot_be_looked_up_denies(
+    gateway: Gateway, issuer: Issuer, status: dict[str, dict[str, str]] | str, expected: str
+) -> None:
+    if isinstance(status, dict):
+        reference = status["status_list"]
+        status = {"status_list": reference | {"uri": reference["uri"].replace("LIST", issuer.list_url)}}
+    answer = gateway.request("/lax/", token=issuer.token(status=status))
+    assert answer.status == 401
+    assert reason(gateway, answer) == expected
+
+
+def test_a_list_that_is_too_old_is_503_or_allowed_as_the_route_says(gateway: Gateway, issuer: Issuer) -> None:
+    valid, revoked = issuer.token(status=issuer.status(9)), issuer.token(status=issuer.status(10))
+    issuer.revoked.add(10)
+    wait_until(lambda: gateway.request("/never/", token=revoked).status == 401)
+    issuer.list_status = 500
+    try:
+        wait_until(lambda: gateway.request("/never/", token=valid).status == 503)
+        answer = gateway.request("/never/", token=valid)
+        assert answer.json()["code"] == "temporarily_unavailable"
+        assert "retry-after" in answer.headers
+        assert reason(gateway, answer) == "status_unavailable"
+        assert gateway.request("/lax/", token=valid).status == 200
+        assert gateway.request("/lax/", token=revoked).status == 401, "what was revoked stays revoked"
+        assert gateway.request("/never/", token=issuer.token()).status == 200
+    finally:
+        issuer.list_status = 200
+    wait_until(lambda: gateway.request("/never/", token=valid).status == 200)
+
+
+def test_an_entry_in_the_deny_list_works_within_the_staleness(
+    gateway: Gateway, issuer: Issuer, deny_list: Path
+) -> None:
+    token, other = issuer.token(jti="leaked"), issuer.token(jti="kept")
+    for each in (token, other):
+        assert gateway.request("/one/", token=each).status == 200
+    with deny_list.open("ab") as file:
+        file.write(write_denied(Denied(iss=URL, jti="leaked", until=int(time.time()) + 300)))
+    assert seconds_until_denied(gateway, token) <= STALENESS + SLACK
+    answer = gateway.request("/one/", token=token)
+    assert reason(gateway, answer) == "token_revoked"
+    assert gateway.request("/one/", token=other).status == 200
+
+
+def test_a_damaged_deny_list_is_said_and_changes_nothing(
+    gateway: Gateway, issuer: Issuer, deny_list: Path
+) -> None:
+    token = issuer.token(sub="mallory")
+    before = deny_list.read_bytes()
+    deny_list.write_bytes(before + write_denied(Denied(iss=URL, sub="mallory")))
+    wait_until(lambda: gateway.request("/never/", token=token).status == 401)
+    deny_list.write_bytes(b"mallory is welcome again\n")
+    wait_until(lambda: f"{deny_list}:1: not an entry" in gateway.said)
+    assert gateway.request("/never/", token=token).status == 401
+    deny_list.write_bytes(before)
+    wait_until(lambda: gateway.request("/never/", token=token).status == 200)
+
+
+def test_a_worker_that_is_started_again_knows_the_deny_list_before_its_first_decision(
+    gateway: Gateway, issuer: Issuer, deny_list: Path
+) -> None:
+    token = issuer.token(sub="eve")
+    with deny_list.open("ab") as file:
+        file.write(write_denied(Denied(iss=URL, sub="eve")))
+    wait_until(lambda: gateway.request("/never/", token=token).status == 401)
+    for pid in gateway.children("validator"):
+        os.kill(pid, signal.SIGKILL)
+    answers = {gateway.request("/never/", token=token).status for _ in range(50)}
+    assert answers <= {401, 503}
+    wait_until(lambda: gateway.request("/never/", token=issuer.token()).status == 200)
+    assert gateway.request("/never/", token=token).status == 401
