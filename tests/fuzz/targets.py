@@ -6,9 +6,13 @@ that was not signed.
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
+
+from joserfc import jwe
+from joserfc.jwk import OctKey
 
 from jwtgate.authenticate import Allow, Authenticator, Credential
 from jwtgate.config import load_text
@@ -27,6 +31,7 @@ from jwtgate.tokens import (
     unverified_issuer,
     verify_token,
 )
+from jwtgate.tokens.nested import decrypt, import_decryption_key
 
 if TYPE_CHECKING:
     from jwtgate.keys import KeySet
@@ -130,10 +135,33 @@ def fuzz_authenticate(data: bytes) -> None:
         raise FindingError("no token was allowed")
 
 
+_SEALER: Final = OctKey.generate_key(256)
+_OPENER: Final = import_decryption_key({**_SEALER.as_dict(private=True), "alg": "dir"})
+SEALED: Final = jwe.encrypt_compact({"alg": "dir", "enc": "A256GCM", "cty": "JWT"}, GENUINE, _SEALER)
+
+
+def fuzz_nested(data: bytes) -> None:
+    """A decryption key's JSON; an encrypted token: whole, as the header of a genuine one, and as its contents."""
+    jwk = read_json_object(data)
+    if jwk is not None:
+        with contextlib.suppress(KeyRefusedError):
+            import_decryption_key(jwk)
+    _, *rest = SEALED.split(".")
+    for text in (data.decode("latin-1"), ".".join((encode_base64url(data).decode(), *rest))):
+        found = decrypt(text, _OPENER)
+        if not isinstance(found, Reason) and text != SEALED:
+            raise FindingError("a token that nobody encrypted was opened")
+    inside = jwe.encrypt_compact({"alg": "dir", "enc": "A256GCM", "cty": "JWT"}, data, _SEALER)
+    found = decrypt(inside, _OPENER, max_bytes=100_000)
+    if not isinstance(found, Reason) and not isinstance(parse(found, max_bytes=100_000), UnverifiedToken):
+        raise FindingError("what came out is no signed token")
+
+
 TARGETS: Final[dict[str, Target]] = {
     "parse": fuzz_parse,
     "header": fuzz_header,
     "jwks": fuzz_jwks,
     "claims": fuzz_claims,
     "authenticate": fuzz_authenticate,
+    "nested": fuzz_nested,
 }

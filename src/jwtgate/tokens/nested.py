@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from joserfc import jwe
-from joserfc.errors import JoseError
 from joserfc.jwk import import_key
 
 from jwtgate.errors import KeyRefusedError
@@ -79,7 +78,7 @@ def import_decryption_key(jwk: Mapping[str, Any]) -> DecryptionKey:
     try:
         # joserfc reads key_ops more narrowly than RFC 7517: "unwrapKey" is not enough for RSA-OAEP there.
         key = import_key({name: value for name, value in jwk.items() if name != "key_ops"})
-    except (JoseError, ValueError, TypeError):
+    except Exception:  # noqa: BLE001 -- what joserfc meets in a bad key it raises as it comes: KeyError, UnsupportedAlgorithm, …
         # The library's text could quote the key: it is left out.
         raise KeyRefusedError("not a valid key") from None
     if not key.is_private:
@@ -124,7 +123,7 @@ def decrypt(token: str, key: DecryptionKey, *, max_bytes: int = MAX_TOKEN_BYTES)
         # What is not in this list is refused, DEF (compression) among it.
         found = jwe.decrypt_compact(token.encode(), key._key, algorithms=[key.algorithm, *CONTENT_ENCRYPTIONS])  # noqa: SLF001 -- this module's own class
         inside = (found.plaintext or b"").decode("ascii")
-    except (JoseError, ValueError, TypeError, KeyError):
+    except Exception:  # noqa: BLE001 -- as above, and here a stranger wrote what it reads
         return Reason.SIGNATURE_INVALID
     # Encryption proves nothing about who wrote it: what is not signed inside is nothing.
     signed = parse(inside, max_bytes=max_bytes)

@@ -123,6 +123,10 @@ def test_another_alg_or_enc_than_the_keys_is_refused() -> None:
         ({"alg": "ECDH-ES", "enc": "A256GCM", "cty": "JWT"}, Reason.SIGNATURE_INVALID),
         ({"alg": "ECDH-ES", "enc": "A256GCM", "cty": "JWT", "epk": {"kty": "EC"}}, Reason.SIGNATURE_INVALID),
         ({"alg": "ECDH-ES", "enc": "A256GCM", "cty": "JWT", "epk": 7}, Reason.SIGNATURE_INVALID),
+        (
+            {"alg": "ECDH-ES", "enc": "A256GCM", "cty": "JWT", "epk": {**KEYS["EC"].as_dict(), "crv": "P@256"}},
+            Reason.SIGNATURE_INVALID,
+        ),
     ):
         head = encode_base64url(json.dumps(members).encode()).decode()
         assert decrypt(".".join((head, *rest)), key, max_bytes=8192) is reason
@@ -150,6 +154,7 @@ def test_form_and_size_are_checked_first() -> None:
         ({**OCT_JWK, "alg": "dir", "key_ops": "decrypt"}, "key_ops"),
         ({**OCT_JWK, "alg": "dir", "key_ops": ["unwrapKey", ["decrypt"]]}, "key_ops"),
         ({**RSA_JWK, "alg": "RSA-OAEP", "key_ops": ["sign", "encrypt"]}, "key_ops"),
+        ({**EC_JWK, "alg": "ECDH-ES", "crv": "P@256"}, "not a valid key"),
         ({**EC_JWK, "alg": "ECDH-ES", "key_ops": ["decrypt"]}, "key_ops"),
         (
             {**KEYS["RSA"].as_dict(private=True), "alg": "RSA-OAEP", "n": "_" * 170 + "8"},
