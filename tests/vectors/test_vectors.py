@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from jwtgate.cli.verify import run_batch
+from jwtgate.cli.verify_batch import judge_line
 from jwtgate.keys import read_jwks
 
 HERE = Path(__file__).parent
@@ -30,9 +30,8 @@ KEYS = lines(HERE / "keys.jsonl")
     "case", [case for _, case in TOKENS], ids=[f"{rfc}-{case['section']}-{case['name']}" for rfc, case in TOKENS]
 )
 def test_a_token_is_judged_as_its_rfc_says(case: dict[str, Any]) -> None:
-    (line,) = run_batch([json.dumps(case).encode()], now=0)
-    verdict = json.loads(line)
-    assert (verdict["verdict"], verdict["reason"]) == (case["expect"], case["reason"])
+    verdict = judge_line(json.dumps(case).encode(), now=0)
+    assert (verdict.verdict, verdict.reason) == (case["expect"], case["reason"])
 
 
 @pytest.mark.parametrize(

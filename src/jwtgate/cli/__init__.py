@@ -30,11 +30,11 @@ def main() -> NoReturn:
             signal.signal(number, _interrupt)
     try:
         # Half of a short command's time goes into these imports: Ctrl-C may come meanwhile.
-        from jwtgate.cli.app import app
+        from jwtgate.cli.app import make_app
         from jwtgate.cli.logs import configure_logs
 
         configure_logs()
-        app()
+        make_app(sys.argv[1:])()
     except _InterruptedError:
         sys.stderr.write("interrupted\n")
         sys.exit(1)

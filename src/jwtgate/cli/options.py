@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import inspect
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -36,12 +34,6 @@ RunDir = Annotated[
         help="Where sockets and temporary files live. Default: `run_dir` of the configuration.",
     ),
 ]
-
-
-def help_text(command: Callable[..., object]) -> str:
-    """A command's docstring, each paragraph on one line: the terminal's width decides where lines end."""
-    paragraphs = (inspect.getdoc(command) or "").split("\n\n")
-    return "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
 
 
 def nginx_text(nginx: Nginx) -> str:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from jwtgate.cli.options import help_text
+from jwtgate.cli.help_text import help_text
 from jwtgate.plan import SIGNER_ALGORITHMS, SignerSettings
 from jwtgate.signer import run as run_signer
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from jwtgate.cli.options import help_text, nginx_text
+from jwtgate.cli.help_text import help_text
+from jwtgate.cli.options import nginx_text
 from jwtgate.nginx import Nginx
 
 if TYPE_CHECKING:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,8 @@ from joserfc.jwk import OctKey
 from typer.testing import CliRunner
 
 import jwtgate
-from jwtgate.cli.verify import run_batch, verify
+from jwtgate.cli.verify import verify
+from jwtgate.cli.verify_batch import _key_set, judge_line, run_batch
 from jwtgate.keys import generate_signing_key
 from jwtgate.tokens import mint
 
@@ -24,6 +26,16 @@ JWKS: dict[str, Any] = {"keys": [SIGNER.public_jwk()]}
 NOW = 1_700_000_000
 TOKEN = mint({"iss": "i", "aud": "a", "sub": "ü", "exp": NOW + 60}, SIGNER)
 TEXT = mint({}, SIGNER)
+
+OPENS = OctKey.generate_key(256)
+OPENS_JWK = {**OPENS.as_dict(private=True), "alg": "dir"}
+
+
+def sealed(text: str) -> str:
+    return jwe.encrypt_compact({"alg": "dir", "enc": "A256GCM", "cty": "JWT"}, text, OPENS)
+
+
+SEALED = sealed(TOKEN)
 
 APP = typer.Typer()
 APP.command()(verify)
@@ -105,8 +117,7 @@ MIXED = {"keys": [*JWKS["keys"], {"kty": "oct", "k": "AAAA"}]}
         (line(now="-"), "token_expired"),
         (line(now=NOW + 60, claims=False), None),
         (line(algs=["ES384"]), "algorithm_not_allowed"),
-        (line(algs="ES256"), "algorithm_not_allowed"),
-        (line(algs="-"), "algorithm_not_allowed"),
+        (line(algs=[]), "algorithm_not_allowed"),
         (line(algs=["none"], token="e30.e30."), "token_malformed"),
         (line(jwks=JWKS["keys"][0]), None),
         (line(jwks=json.dumps(JWKS)), None),
@@ -114,21 +125,69 @@ MIXED = {"keys": [*JWKS["keys"], {"kty": "oct", "k": "AAAA"}]}
         (line(jwks={"keys": [PRIVATE_JWK]}), None),
         (line(jwks={"keys": []}), "key_unknown"),
         (line(jwks=MIXED), "issuer_unavailable"),
-        (line(jwks="-"), "issuer_unavailable"),
         (line(jwks='{"keys":[],"keys":[]}'), "issuer_unavailable"),
-        (line(token=7), "token_malformed"),
+        (line(expect="allow", section="A.1"), None),
+        (line(token=SEALED), "token_malformed"),
+        (line(token=SEALED, decryption_key=OPENS_JWK), None),
+        (line(decryption_key=OPENS_JWK), "token_malformed"),
         (line(token=TOKEN[:-1]), "token_malformed"),
     ],
 )
 def test_a_line_gets_its_verdict(case: bytes, reason: str | None) -> None:
-    (answer,) = run_batch([case], now=NOW + 1000)
+    answers, judged_all = batch(case, now=NOW + 1000)
     verdict = "allow" if reason is None else "deny"
-    assert json.loads(answer) == {"name": "n", "verdict": verdict, "reason": reason}
+    assert answers == [{"name": "n", "verdict": verdict, "reason": reason}]
+    assert judged_all
+
+
+def batch(*lines: bytes, now: float = NOW) -> tuple[list[Any], bool]:
+    sink = io.BytesIO()
+    judged_all = run_batch(io.BytesIO(b"\n".join(lines)), sink, now)
+    return [json.loads(answer) for answer in sink.getvalue().splitlines()], judged_all
 
 
 def test_empty_lines_are_skipped_and_order_is_kept() -> None:
-    answers = run_batch([line(name=1), b"\n", line(name=None), line(name="é")], now=NOW)
-    assert [json.loads(answer)["name"] for answer in answers] == [1, None, "é"]
+    answers, _ = batch(line(name=1), b"", b"  ", line(name=None), line(name="é"))
+    assert [answer["name"] for answer in answers] == [1, None, "é"]
+
+
+@pytest.mark.parametrize(
+    ("bad", "name", "error"),
+    [
+        (b"{", None, "line 2: not a JSON object"),
+        (b"[]", None, "line 2: not a JSON object"),
+        (b"\xff", None, "line 2: not a JSON object"),
+        (b'{"name":1,"name":2}', None, "line 2: not a JSON object, or it has a member twice"),
+        (b'{"name":"n"}', "n", "line 2: Object missing required field `token`"),
+        (line(token="-"), "n", "line 2: Object missing required field `token`"),
+        (line(jwks="-"), "n", "line 2: Object missing required field `jwks`"),
+        (line(algs="-"), "n", "line 2: Object missing required field `algs`"),
+        (line(token=7), "n", "line 2: Expected `str`, got `int` - at `$.token`"),
+        (line(jwks=7), "n", "line 2: Expected a JWK Set or a JWK - at `$.jwks`"),
+        (line(jwks=None), "n", "line 2: Expected a JWK Set or a JWK - at `$.jwks`"),
+        (line(algs="ES256"), "n", "line 2: Expected `array`, got `str` - at `$.algs`"),
+        (line(algs=["ES256", 1]), "n", "line 2: Expected `str`, got `int` - at `$.algs[1]`"),
+        (line(now="1"), "n", "line 2: Expected `float | null`, got `str` - at `$.now`"),
+        (line(now=True), "n", "line 2: Expected `float | null`, got `bool` - at `$.now`"),
+        (line(iss=["i"]), "n", "line 2: Expected `str | null`, got `array` - at `$.iss`"),
+        (line(aud=[1]), "n", "line 2: Expected `str`, got `int` - at `$.aud[0]`"),
+        (line(claims="false"), "n", "line 2: Expected `bool`, got `str` - at `$.claims`"),
+        (line(decryption_key={"kty": "oct"}), "n", "line 2: decryption_key: alg of a decryption key"),
+    ],
+)
+def test_a_line_that_cannot_be_judged_stops_no_other(bad: bytes, name: object, error: str) -> None:
+    answers, judged_all = batch(line(), bad, line(now=NOW + 60))
+    assert [answer["reason"] for answer in answers] == [None, "input_invalid", "token_expired"]
+    assert (answers[1]["name"], answers[1]["verdict"]) == (name, "deny")
+    assert error in answers[1]["error"]
+    assert not judged_all
+
+
+def test_a_key_set_that_is_seen_again_is_not_read_again() -> None:
+    judge_line(line(), NOW)
+    kept = _key_set.cache_info()
+    judge_line(line(name="another"), NOW)
+    assert _key_set.cache_info().hits == kept.hits + 1
 
 
 def test_batch_reads_standard_input() -> None:
@@ -137,15 +196,9 @@ def test_batch_reads_standard_input() -> None:
 
 
 @pytest.mark.parametrize("data", ["{", "[]", '{"name":1,"name":2}'])
-def test_a_line_that_is_no_object_is_exit_code_2(data: str) -> None:
-    assert run("--batch", stdin=data)[0] == 2
-
-
-OPENS = OctKey.generate_key(256)
-
-
-def sealed(text: str) -> str:
-    return jwe.encrypt_compact({"alg": "dir", "enc": "A256GCM", "cty": "JWT"}, text, OPENS)
+def test_a_line_that_cannot_be_judged_is_exit_code_2_at_the_end(data: str) -> None:
+    code, out, _ = run("--batch", stdin=data + "\n" + line().decode())
+    assert (code, len(out.splitlines())) == (2, 2)
 
 
 @pytest.mark.parametrize(
@@ -155,14 +208,14 @@ def sealed(text: str) -> str:
 )
 def test_an_encrypted_token_is_worth_what_is_inside(jwks: str, tmp_path: Path, text: str, expected: int) -> None:
     key = tmp_path / "key.json"
-    key.write_text(json.dumps({**OPENS.as_dict(private=True), "alg": "dir"}))
+    key.write_text(json.dumps(OPENS_JWK))
     common = ("--jwks", jwks, "--alg", "ES256", "--now", str(NOW))
     assert run(*common, "--decryption-key", str(key), sealed(text))[0] == expected
     assert run(*common, sealed(text))[0] == 1
 
 
 def test_the_public_api_opens_encrypted_tokens() -> None:
-    key = jwtgate.import_decryption_key({**OPENS.as_dict(private=True), "alg": "dir"})
+    key = jwtgate.import_decryption_key(OPENS_JWK)
     assert jwtgate.decrypt(sealed(TOKEN), key) == TOKEN
     with pytest.raises(AttributeError):
         _ = jwtgate.nothing  # type: ignore[attr-defined]  # what is not there is what is tested
