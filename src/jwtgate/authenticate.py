@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from jwtgate.identity import identity_headers
+from jwtgate.identity import compile_identity
 from jwtgate.keys import Key
-from jwtgate.policy import NO_REQUEST, compile_requirement
-from jwtgate.reasons import Reason
+from jwtgate.policy import AUTHORIZATION, NO_REQUEST, compile_requirement
+from jwtgate.reasons import DENIALS, Reason
 from jwtgate.revocation.standing import NeedList, Standing
 from jwtgate.tokens import (
     ClaimRules,
@@ -35,6 +35,7 @@ from jwtgate.tokens import (
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from jwtgate.identity import Identity
     from jwtgate.keys import KeySet
     from jwtgate.plan import Issuer, Plan, Policy
     from jwtgate.policy import Compiled, Request
@@ -70,16 +71,18 @@ class Step(StrEnum):
 
 
 class Allow(msgspec.Struct, frozen=True):
-    """Let it through, as this issuer's token says.
+    """Let it through, as this issuer's token says; without `token` and `issuer`: as anonymous.
 
     `identity` are request headers for the service. The decision holds at least until the end of the second
-    `cacheable_until` (Unix time); 0 says that it may not be repeated at all.
+    `cacheable_until` (Unix time); 0 says that it may not be repeated at all. `tolerated` is why a token was not
+    valid, where the policy lets such requests through.
     """
 
-    token: VerifiedToken
-    issuer: Issuer
+    token: VerifiedToken | None
+    issuer: Issuer | None
     identity: tuple[tuple[str, str], ...]
     cacheable_until: int
+    tolerated: Reason | None = None
 
 
 class Deny(msgspec.Struct, frozen=True):
@@ -108,6 +111,9 @@ class NeedStatus(msgspec.Struct, frozen=True):
     otherwise: Deny
 
 
+# The public codes of what is wrong with a token, as opposed to what is wrong with us.
+_INVALID = frozenset(("invalid_token", "invalid_request"))
+
 Outcome = Allow | Deny | NeedKeys | NeedStatus
 
 
@@ -122,11 +128,15 @@ class _Trust:
 
 @dataclass(frozen=True, slots=True)
 class _Trusted:
-    """A policy's issuers by `iss` and by name; the largest token that any of them allows."""
+    """A policy made ready: its issuers by `iss` and by name, the largest token that any of them allows, what it
+    requires of a request without a token, and the identity headers that it makes.
+    """
 
     issuers: Mapping[str, _Trust]
     by_name: Mapping[str, _Trust]
     max_token_bytes: int
+    anonymous: Compiled | None
+    identity: Identity
 
 
 class Authenticator:
@@ -142,27 +152,38 @@ class Authenticator:
         self._verified = verified
         self._standing = Standing() if standing is None else standing
         self._by_policy = {
-            policy.id: _trusted(policy, [plan.issuers[name] for name in policy.issuers])
+            policy.id: _trusted(policy, [plan.issuers[name] for name in policy.issuers], plan.identity_bytes)
             for policy in plan.policies.values()
         }
 
-    def __call__(
+    @property
+    def declaring(self) -> frozenset[str]:
+        """The ids of policies that read more of a request than its `Authorization`."""
+        return frozenset(
+            policy.id for policy in self._policies.values() if policy.inputs or policy.sources != AUTHORIZATION
+        )
+
+    def __call__(  # noqa: C901 - one line of sight is worth more here than short functions
         self,
         keysets: Mapping[str, KeySet],
         policy_id: str,
         credential: Credential | Reason,
         now: float,
         request: Request = NO_REQUEST,
+        *,
+        required: bool = False,
     ) -> Outcome:
         """Decide about one request.
 
         `keysets` are by issuer name; an issuer without usable keys is absent. `credential` is what the request
         brought, or why that is nothing to look at. `now` is Unix time in seconds. `request` has the inputs that
-        the policy declares.
+        the policy declares. `required`: a token is needed even where the policy could do without.
         """
         policy = self._policies.get(policy_id)
         if policy is None:
             return Deny(Reason.POLICY_UNKNOWN, Step.POLICY)
+        if policy.presence != "required" and not required:
+            return self._optional(keysets, policy, credential, now, request)
         if not isinstance(credential, Credential):
             return Deny(credential, Step.CREDENTIAL)
         if credential.bare and not policy.bare_token:
@@ -172,7 +193,7 @@ class Authenticator:
         digest = token_digest(text)
         remembered = self._remembered(keysets, trusted, text, digest)
         if remembered is not None:
-            return _decide(*remembered, policy, request, now, self._standing)
+            return _decide(*remembered, trusted, policy, request, now, self._standing)
         token = parse(text, max_bytes=trusted.max_token_bytes)
         if not isinstance(token, UnverifiedToken):
             return Deny(token, Step.PARSE)
@@ -187,7 +208,31 @@ class Authenticator:
         checked = self._verify(keysets, trust.issuer, digest, token)
         if not isinstance(checked, VerifiedToken):
             return checked
-        return _decide(trust, checked, policy, request, now, self._standing)
+        return _decide(trust, checked, trusted, policy, request, now, self._standing)
+
+    def _optional(
+        self,
+        keysets: Mapping[str, KeySet],
+        policy: Policy,
+        credential: Credential | Reason,
+        now: float,
+        request: Request,
+    ) -> Outcome:
+        """Three states, kept apart: no token, a valid one, and one that is not (Envoy CVE-2021-21378)."""
+        anonymous = self._by_policy[policy.id].anonymous
+        if credential is Reason.TOKEN_MISSING:
+            return _anonymous(anonymous, policy, request, now)
+        outcome = self(keysets, policy.id, credential, now, request, required=True)
+        if (
+            policy.presence == "unsafe_tolerate_invalid"
+            and isinstance(outcome, Deny)
+            and outcome.step not in (Step.REQUIREMENTS, Step.IDENTITY)
+            and DENIALS[outcome.reason].code in _INVALID
+        ):
+            passed = _anonymous(anonymous, policy, request, now)
+            if isinstance(passed, Allow):
+                return Allow(None, None, (), 0, outcome.reason)
+        return outcome
 
     def _remembered(
         self, keysets: Mapping[str, KeySet], trusted: _Trusted, text: str, digest: bytes
@@ -229,7 +274,13 @@ class Authenticator:
 
 
 def _decide(
-    trust: _Trust, token: VerifiedToken, policy: Policy, request: Request, now: float, standing: Standing
+    trust: _Trust,
+    token: VerifiedToken,
+    trusted: _Trusted,
+    policy: Policy,
+    request: Request,
+    now: float,
+    standing: Standing,
 ) -> Allow | Deny | NeedStatus:
     """What follows a good signature. It is evaluated anew for each request, whatever was remembered."""
     issuer = trust.issuer
@@ -252,10 +303,25 @@ def _decide(
             return Deny(failure.reason, Step.REQUIREMENTS, issuer, token, failure.position)
         if requirement.horizon is not None:
             end = min(end, requirement.horizon(token.claims, now))
-    identity = identity_headers(token.claims, policy.identity)
+    identity = trusted.identity(token)
     if identity is None:
         return Deny(Reason.CLAIMS_UNREADABLE, Step.IDENTITY, issuer, token)
     return Allow(token, issuer, identity, _cacheable_until(end, policy.staleness, now))
+
+
+def _anonymous(requirement: Compiled | None, policy: Policy, request: Request, now: float) -> Allow | Deny:
+    """A request without a token has no claims; what the policy requires, it requires of it too."""
+    end = now + policy.staleness
+    if requirement is not None:
+        failure = requirement.check({}, request, now)
+        if failure is not None:
+            broken = failure.reason is Reason.POLICY_ERROR
+            # A token could help: the client is asked for one.
+            reason = failure.reason if broken else Reason.TOKEN_MISSING
+            return Deny(reason, Step.REQUIREMENTS, position=failure.position)
+        if requirement.horizon is not None:
+            end = min(end, requirement.horizon({}, now))
+    return Allow(None, None, (), _cacheable_until(end, policy.staleness, now))
 
 
 def _cacheable_until(end: float, staleness: int, now: float) -> int:
@@ -271,7 +337,7 @@ def _cacheable_until(end: float, staleness: int, now: float) -> int:
     return until if until >= second else 0
 
 
-def _trusted(policy: Policy, issuers: Sequence[Issuer]) -> _Trusted:
+def _trusted(policy: Policy, issuers: Sequence[Issuer], identity_bytes: int) -> _Trusted:
     requirement = policy.requirement
     # Compiled once for all issuers whose tokens have their claims in the same places.
     compiled = {
@@ -283,6 +349,8 @@ def _trusted(policy: Policy, issuers: Sequence[Issuer]) -> _Trusted:
         {trust.issuer.issuer: trust for trust in trusts},
         {trust.issuer.name: trust for trust in trusts},
         max((issuer.max_token_bytes for issuer in issuers), default=0),
+        compile_requirement(requirement) if requirement is not None and policy.presence != "required" else None,
+        compile_identity(policy.identity, identity_bytes),
     )
 
 

@@ -12,13 +12,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from jwtgate.keys.freshness import Pace
-from jwtgate.policy import DEFAULT_CLAIM_NAMES, ClaimNames
+from jwtgate.policy import AUTHORIZATION, DEFAULT_CLAIM_NAMES, ClaimNames, Presence, inputs_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from jwtgate.policy import Requirement
+    from jwtgate.policy import ClaimPath, Inputs, Requirement, TokenSource
     from jwtgate.reasons import Reason
 
 
@@ -136,6 +136,16 @@ class Issuer:
 
 
 @dataclass(frozen=True, slots=True)
+class IdentityHeader:
+    """A request header to the service that says something of the token's subject."""
+
+    header: str
+    claim: ClaimPath | None  # None: the whole payload, in base64url
+    comma_list: bool = False  # an array is a list with commas; else JSON
+    omit: bool = False  # when there is no room for it, it is left out; else the request is denied
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     """What a request must bring, as one route or several share it.
 
@@ -147,9 +157,16 @@ class Policy:
     issuers: tuple[str, ...]  # names in Plan.issuers; a token of any of them will do
     bare_token: bool  # the Authorization header may hold the token without a scheme
     staleness: int  # how long NGINX may repeat an allow; 0: not at all
-    identity: tuple[tuple[str, str], ...]  # (request header to the service, claim)
+    identity: tuple[IdentityHeader, ...]
     requirement: Requirement | None = None  # beside a token that holds; None: nothing
+    sources: tuple[TokenSource, ...] = AUTHORIZATION
+    presence: Presence = "required"
     unsafe_allow_stale_status: bool = False  # a status list that cannot be had, or is too old, does not deny
+
+    @property
+    def inputs(self) -> Inputs:
+        """What it reads of the request beside the token."""
+        return inputs_of(self.requirement)
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,6 +259,7 @@ class Route:
     read_timeout: int
     send_timeout: int
     answers: Answers  # this route's own denials, complete; empty: the gateway's
+    strip_token: bool = False  # the service does not get the token
 
 
 @dataclass(frozen=True, slots=True)
@@ -321,6 +339,7 @@ class Plan:
     resolver: Resolver | None = None  # None: what the system uses
     traceparent: TraceparentMode = "forward"
     shutdown_timeout: int = 5
+    identity_bytes: int = 4096  # for all identity headers of a request
     deny_list: Path | None = None  # what the operator denies; see `jwtgate.revocation.deny_list`
 
     @property
@@ -331,4 +350,4 @@ class Plan:
     @property
     def identity_headers(self) -> tuple[str, ...]:
         """Every identity header that any policy sets, sorted: each is set or cleared on every route."""
-        return tuple(sorted({header for policy in self.policies.values() for header, _ in policy.identity}))
+        return tuple(sorted({each.header for policy in self.policies.values() for each in policy.identity}))

@@ -268,6 +268,8 @@ def test_a_remembered_token_gives_the_same_answer() -> None:
     assert isinstance(first, Allow)
     assert isinstance(second, Allow)
     assert (first.identity, first.cacheable_until) == (second.identity, second.cacheable_until)
+    assert first.token is not None
+    assert second.token is not None
     assert dict(first.token.claims) == dict(second.token.claims)
 
 
@@ -280,6 +282,7 @@ def test_issuers_that_share_their_keys_stay_two_issuers() -> None:
         for name, text in texts.items():
             outcome = ask(text, BOTH, keys=shared, authenticate=authenticate)
             assert isinstance(outcome, Allow), outcome
+            assert outcome.issuer is not None
             assert outcome.issuer.name == name
 
 

@@ -20,6 +20,7 @@ from jwtgate.authenticate import Allow, Authenticator, Credential, Deny, NeedKey
 from jwtgate.cli.options import Config, load_plan
 from jwtgate.errors import JwtgateError
 from jwtgate.jwks import fetch_list_once, fetch_once
+from jwtgate.policy import shown_path
 from jwtgate.reasons import Reason
 from jwtgate.revocation import Standing
 from jwtgate.tokens import VerifiedTokens, parse, unverified_issuer
@@ -251,7 +252,10 @@ def _texts(
     if isinstance(outcome, Allow):
         texts[Step.IDENTITY] = ", ".join(f"{name}: {value}" for name, value in outcome.identity) or "no headers"
     elif policy.identity:
-        texts[Step.IDENTITY] = ", ".join(f"{header} from {claim}" for header, claim in policy.identity)
+        texts[Step.IDENTITY] = ", ".join(
+            f"{each.header} from {shown_path(each.claim) if each.claim else 'the payload'}"
+            for each in policy.identity
+        )
     return texts
 
 

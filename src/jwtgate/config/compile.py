@@ -20,9 +20,10 @@ from jwtgate.config.denials import compile_denials
 from jwtgate.config.document import read_document
 from jwtgate.config.files import Files
 from jwtgate.config.issuers import compile_issuers
+from jwtgate.config.policies import compile_policies, warn_of_query_tokens
 from jwtgate.config.problems import Problem
 from jwtgate.config.report import Report, in_order
-from jwtgate.config.routes import compile_policies, compile_routes
+from jwtgate.config.routes import compile_routes
 from jwtgate.config.tenants import issuer_names
 from jwtgate.config.transport import (
     compile_hosts,
@@ -39,7 +40,7 @@ from jwtgate.revocation import read_deny_list
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
 
-    from jwtgate.config.routes import NamedPolicy
+    from jwtgate.config.policies import NamedPolicy
     from jwtgate.config.schema import AdminSection, SignerSection
     from jwtgate.config.validate import Validated
 
@@ -136,6 +137,7 @@ def _compile(
     _warn_of_unused(validated, named, report)
     used_issuers = {name for policy in compiled.policies.values() for name in policy.issuers}
     used_upstreams = {route.upstream for route in compiled.routes}
+    warn_of_query_tokens(gateway, report)
     _warn_of_trust_in_everyone(gateway.trusted_proxies, report)
     return Plan(
         listeners=compile_listeners(gateway.listen, files, report),
@@ -153,6 +155,7 @@ def _compile(
         answers=answers(gateway.realm, overrides),
         cache=DecisionCache(gateway.cache.max_size),
         workers=gateway.workers or max(_MIN_WORKERS, cpu_count),
+        identity_bytes=gateway.identity_bytes,
         signer=_signer(gateway.signer, files) if gateway.signer else None,
         hosts=compile_hosts(gateway, files, report),
         rate_limits=compile_rate_limits(gateway.rate_limits),

@@ -1,6 +1,6 @@
 """The validator as an ASGI application: one request, one decision.
 
-NGINX asks `GET /<policy id>` with the client's credential and nothing else of the client's. The application is
+NGINX asks `GET /<policy id>` with the client's credential and what else the policy declares. The application is
 the shell around `Authenticator`: it reads the clock, and waits for keys when there are none.
 """
 
@@ -10,7 +10,8 @@ import time
 from typing import TYPE_CHECKING
 
 from jwtgate.authenticate import Allow, Authenticator, Deny, NeedKeys, NeedStatus
-from jwtgate.validator.extract import extract
+from jwtgate.policy import NO_REQUEST
+from jwtgate.validator.extract import extract, extract_declared
 from jwtgate.validator.respond import BODY, allow, deny
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 class Validator:
     """Answers `auth_request`. `room` says whether the decision cache may grow."""
 
-    __slots__ = ("_authenticate", "_clock", "_room", "_statuses", "_store")
+    __slots__ = ("_authenticate", "_clock", "_declaring", "_room", "_statuses", "_store")
 
     def __init__(
         self,
@@ -36,6 +37,7 @@ class Validator:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._authenticate = authenticate
+        self._declaring = authenticate.declaring
         self._store = store
         self._statuses = statuses
         self._room = room
@@ -45,19 +47,23 @@ class Validator:
         """The ASGI entry, for HTTP."""
         outcome = await self._decide(scope["path"][1:], scope["headers"])
         if isinstance(outcome, Allow):
-            self._store.used(outcome.token.key, self._clock())
+            if outcome.token is not None:
+                self._store.used(outcome.token.key, self._clock())
             await send(allow(outcome, cacheable=self._room()))
         else:
             await send(deny(outcome))
         await send(BODY)
 
     async def _decide(self, policy_id: str, headers: list[tuple[bytes, bytes]]) -> Allow | Deny:
-        credential = extract(headers)
-        outcome = self._authenticate(self._store.keysets, policy_id, credential, self._clock())
+        if policy_id in self._declaring:
+            credential, request = extract_declared(headers)
+        else:
+            credential, request = extract(headers), NO_REQUEST
+        outcome = self._authenticate(self._store.keysets, policy_id, credential, self._clock(), request)
         if isinstance(outcome, NeedKeys):
             await self._store.need(outcome.issuer, outcome.kid)
-            outcome = self._authenticate(self._store.keysets, policy_id, credential, self._clock())
+            outcome = self._authenticate(self._store.keysets, policy_id, credential, self._clock(), request)
         if isinstance(outcome, NeedStatus):
             await self._statuses.need(outcome.issuer, outcome.uri)
-            outcome = self._authenticate(self._store.keysets, policy_id, credential, self._clock())
+            outcome = self._authenticate(self._store.keysets, policy_id, credential, self._clock(), request)
         return outcome.otherwise if isinstance(outcome, NeedKeys | NeedStatus) else outcome

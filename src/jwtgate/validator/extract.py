@@ -1,14 +1,19 @@
-"""The credential of a request, from its headers as NGINX sent them on."""
+"""The credential of a request, and the inputs that its policy declares, from the headers that NGINX sent."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from jwtgate.authenticate import Credential
+from jwtgate.policy import Request
 from jwtgate.reasons import Reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+
+TOKEN_HEADER = b"x-jwtgate-token"
+INPUT_HEADER = b"x-jwtgate-input-"  # and then method, path, host, or header- and the name of a header
 
 
 def extract(headers: Iterable[tuple[bytes, bytes]]) -> Credential | Reason:
@@ -23,6 +28,55 @@ def extract(headers: Iterable[tuple[bytes, bytes]]) -> Credential | Reason:
     if len(values) > 1:
         return Reason.CREDENTIALS_AMBIGUOUS
     return parse_authorization(values[0])
+
+
+def extract_declared(headers: Iterable[tuple[bytes, bytes]]) -> tuple[Credential | Reason, Request]:
+    """Like `extract`, for policies that read tokens elsewhere too, or something else of the request.
+
+    RFC 6750, section 2: "Clients MUST NOT use more than one method to transmit the token in each request".
+    """
+    found: list[Credential | Reason] = []
+    inputs = {"method": "", "path": "", "host": ""}
+    declared: dict[str, str] = {}
+    for name, value in headers:
+        if name == b"authorization":
+            found.append(parse_authorization(value))
+        elif name == TOKEN_HEADER:
+            found.append(parse_token(value))
+        elif name.startswith(INPUT_HEADER):
+            try:
+                text = value.decode()
+            except UnicodeDecodeError:
+                found.append(Reason.HEADER_INVALID)
+                continue
+            kind = name[len(INPUT_HEADER) :].decode()
+            if kind in inputs:
+                inputs[kind] = text
+            else:
+                declared[kind.removeprefix("header-")] = text
+    brought = [each for each in found if each is not Reason.TOKEN_MISSING]
+    request = Request(inputs["method"], inputs["path"], inputs["host"], declared)
+    if len(brought) > 1:
+        return Reason.CREDENTIALS_AMBIGUOUS, request
+    return (brought[0] if brought else Reason.TOKEN_MISSING), request
+
+
+def parse_token(value: bytes) -> Credential | Reason:
+    """A token that came elsewhere than in `Authorization`: alone, or after `Bearer`.
+
+    NGINX sends a comma in place of a cookie, parameter or sub-protocol that is there more than once.
+    """
+    try:
+        text = value.decode("ascii").strip(" \t")
+    except UnicodeDecodeError:
+        return Reason.HEADER_INVALID
+    if "," in text:
+        return Reason.CREDENTIALS_AMBIGUOUS
+    if text[:7].lower() == "bearer ":
+        text = text[7:].lstrip(" ")
+    if not text:
+        return Reason.TOKEN_MISSING
+    return Reason.HEADER_INVALID if " " in text or not text.isprintable() else Credential(text)
 
 
 def parse_authorization(value: bytes) -> Credential | Reason:

@@ -52,10 +52,19 @@ def allow(outcome: Allow, *, cacheable: bool) -> dict[str, Any]:
         "headers": [
             _EMPTY,
             (b"x-accel-expires", b"@%d" % until) if until else _NOT_CACHED,
-            *_for_the_log(outcome.issuer, outcome.token),
+            *(
+                _for_the_log(outcome.issuer, outcome.token)
+                if outcome.issuer and outcome.token
+                else _anonymous(outcome)
+            ),
             *((_IDENTITY + name.lower().encode(), value.encode()) for name, value in outcome.identity),
         ],
     }
+
+
+def _anonymous(outcome: Allow) -> Headers:
+    """What the log says of a request without a valid token: why it was not valid, if there was one."""
+    return [] if outcome.tolerated is None else [(b"x-jwtgate-reason", outcome.tolerated.encode())]
 
 
 def _for_the_log(issuer: Issuer, token: VerifiedToken) -> Headers:

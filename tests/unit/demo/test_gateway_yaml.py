@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from jwtgate.config import load
-from jwtgate.plan import JwksUrl, Listener
+from jwtgate.plan import IdentityHeader, JwksUrl, Listener
 from jwtgate.reasons import Reason
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ def test_both_services_need_a_token_and_the_signer_none() -> None:
         assert PLAN.policies[policy].issuers == ("signer",)
     b = routes["/b/"].policy
     assert b is not None
-    assert PLAN.policies[b].identity == (("X-User", "sub"),)
+    assert PLAN.policies[b].identity == (IdentityHeader("X-User", ("sub",)),)
     assert (routes["/signer/"].policy, routes["/signer/"].cache_jwks) == (None, True)
 
 

@@ -11,8 +11,11 @@ from pydantic_core import PydanticCustomError
 
 from jwtgate.config import addresses, headers, paths, values
 from jwtgate.config.claim_paths import claim_path
+from jwtgate.config.identity import IdentityValue, identity_value
 from jwtgate.config.problems import Fault
+from jwtgate.config.token_sources import token_sources
 from jwtgate.keys import ALGORITHMS
+from jwtgate.policy import TokenSource
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -138,6 +141,38 @@ Size = Annotated[int, PARSE_SIZE, WithJsonSchema(SIZE_JSON)]
 Text = Annotated[str, AfterValidator(checked(values.text)), WithJsonSchema(TEXT_JSON)]
 FilePath = Annotated[str, AfterValidator(checked(values.file_path)), WithJsonSchema(TEXT_JSON)]
 CLAIM_PATH_JSON: JsonSchema = {"anyOf": [TEXT_JSON, {"type": "array", "items": TEXT_JSON, "minItems": 1}]}
+IDENTITY_JSON: JsonSchema = {
+    "anyOf": [
+        *CLAIM_PATH_JSON["anyOf"],
+        {
+            "type": "object",
+            "properties": {
+                "claim": {**CLAIM_PATH_JSON, "description": "Where the claim stands."},
+                "payload": {"const": "base64url", "description": "The whole verified payload."},
+                "arrays": {"enum": ["json", "comma"], "description": "How an array is written. Default json."},
+                "omit": {"type": "boolean", "description": "Leave it out when there is no room for it."},
+            },
+            "additionalProperties": False,
+        },
+    ]
+}
+_SOURCE_JSON: JsonSchema = {
+    "anyOf": [
+        {"const": "authorization"},
+        *(
+            {
+                "type": "object",
+                "properties": {kind: {**TEXT_JSON, "description": "Its name."}},
+                "required": [kind],
+                "additionalProperties": False,
+            }
+            for kind in ("header", "cookie", "websocket_protocol", "unsafe_query_token")
+        ),
+    ]
+}
+TOKEN_FROM_JSON: JsonSchema = {
+    "anyOf": [*_SOURCE_JSON["anyOf"], {"type": "array", "items": _SOURCE_JSON, "minItems": 1}]
+}
 ClaimPlace = Annotated[
     InstanceOf[tuple[str, ...]], BeforeValidator(checked(claim_path)), WithJsonSchema(CLAIM_PATH_JSON)
 ]
@@ -157,6 +192,13 @@ RoutePath = Annotated[
     WithJsonSchema({"type": "string", "pattern": "^/"}),
 ]
 IdentityHeader = Annotated[str, AfterValidator(checked(headers.identity_header))]
+Identity = dict[
+    IdentityHeader,
+    Annotated[InstanceOf[IdentityValue], BeforeValidator(checked(identity_value)), WithJsonSchema(IDENTITY_JSON)],
+]
+TokenFrom = Annotated[
+    InstanceOf[tuple[TokenSource, ...]], BeforeValidator(checked(token_sources)), WithJsonSchema(TOKEN_FROM_JSON)
+]
 AnswerHeader = Annotated[str, AfterValidator(checked(headers.answer_header))]
 AnswerHeaderValue = Annotated[str, AfterValidator(checked(headers.answer_header_value))]
 

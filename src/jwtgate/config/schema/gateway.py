@@ -156,6 +156,17 @@ class Gateway(Section):
         BeforeValidator(checked(_workers)),
         WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 1}, {"const": "auto"}]}),
     ] = Field(default=None, description="Validator processes, or `auto`.", examples=["auto"])
+    identity_bytes: Annotated[
+        int,
+        PARSE_SIZE,
+        between(1024, 16 * 1024, "4k is the default", " bytes"),
+        WithJsonSchema(SIZE_JSON),
+    ] = Field(
+        default=4096,
+        description="Room for all identity headers of a request, names included. One that does not fit, and may "
+        "not be omitted, denies the request.",
+        examples=["4k"],
+    )
     cache: CacheSection = CacheSection()
     defaults: DefaultsSection = DefaultsSection()
     issuers: dict[Name, IssuerSection] = Field(default={}, description="The issuers that are trusted, by name.")

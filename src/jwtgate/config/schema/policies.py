@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, WithJsonSchema
 
-from jwtgate.config.schema.fields import Section, Text
+from jwtgate.config.schema.fields import Identity, Section, Text, TokenFrom
 
 
 class PolicySection(Section):
@@ -21,6 +21,21 @@ class PolicySection(Section):
         examples=[["signer", "partner"]],
     )
     bare_token: bool | None = Field(default=None, description="Accept `Authorization: <token>`, without `Bearer`.")
+    token_from: TokenFrom | None = Field(
+        default=None,
+        description="Where the token is read: authorization (the default), {header: …}, {cookie: …}, "
+        "{websocket_protocol: …}, {unsafe_query_token: …}, or a list of these.",
+        examples=[["authorization", {"cookie": "session"}]],
+    )
+    optional: bool = Field(
+        default=False, description="Who sends no token passes as anonymous; an invalid one is denied."
+    )
+    unsafe_tolerate_invalid: bool = Field(
+        default=False, description="Who sends no token, or one that is not valid, passes as anonymous."
+    )
+    identity: Identity | None = Field(
+        default=None, description="Request headers to the service, and their claims.", examples=[{"X-User": "sub"}]
+    )
     # Its JSON Schema is put in by json_schema: pydantic knows nothing of definitions that are not its own.
     require: Annotated[Any, WithJsonSchema({})] = Field(
         default=None,

@@ -7,13 +7,14 @@ from pydantic import Field
 from jwtgate.config.schema.denials import Denials
 from jwtgate.config.schema.fields import (
     HostName,
-    IdentityHeader,
+    Identity,
     RoutePath,
     Section,
     Size,
     Staleness,
     Text,
     Timeout,
+    TokenFrom,
 )
 
 
@@ -22,6 +23,9 @@ class DefaultsSection(Section):
 
     staleness: Staleness | None = Field(default=None, description="See the routes' staleness.", examples=["10s"])
     bare_token: bool | None = Field(default=None, description="See the routes' bare_token.")
+    token_from: TokenFrom | None = Field(default=None, description="See the policies' token_from.")
+    strip_token: bool | None = Field(default=None, description="See the routes' strip_token.")
+    identity: Identity | None = Field(default=None, description="See the routes' identity.")
     max_body: Size | None = Field(default=None, description="See the routes' max_body.", examples=["10m"])
     connect_timeout: Timeout | None = Field(default=None, description="See the routes' connect_timeout.")
     read_timeout: Timeout | None = Field(default=None, description="See the routes' read_timeout.")
@@ -61,8 +65,10 @@ class RouteSection(Section):
         default=False,
         description="Let tokens through while their status list cannot be had, or is too old.",
     )
-    identity: dict[IdentityHeader, Text] = Field(
-        default={},
+    token_from: TokenFrom | None = Field(default=None, description="See the policies' token_from.")
+    strip_token: bool | None = Field(default=None, description="The service does not get the token.")
+    identity: Identity | None = Field(
+        default=None,
         description="Request headers to the service, and their claims.",
         examples=[{"X-User": "sub"}],
     )
