@@ -7,6 +7,7 @@
     ├── StatusListRefusedError      a status list that we do not use, and why
     ├── DenyListError               a deny-list that cannot be read: file, line and what to write
     ├── NginxError                  NGINX is missing, too old, or refused the configuration
+    ├── LintError                   an NGINX configuration that cannot be looked at
     ├── UnquotableError             a value that NGINX's grammar cannot carry
     ├── StartError                  something we start cannot start: a port is taken, a directory is not ours
     └── ControlError                a running gateway is not there, or cannot do what it is asked to
@@ -69,6 +70,10 @@ class DenyListError(JwtgateError):
 
 class NginxError(JwtgateError):
     """NGINX is missing, unusable, or refused the configuration that was rendered for it."""
+
+
+class LintError(JwtgateError):
+    """An NGINX configuration that is to be looked at, and cannot be read."""
 
 
 class UnquotableError(JwtgateError):

@@ -123,6 +123,11 @@ class ServerBlock:
         return any(route.path == "/" and route.match == "prefix" for route in self.routes)
 
     @property
+    def asked(self) -> frozenset[str]:
+        """The ids of the policies that these routes ask."""
+        return frozenset(route.policy for route in self.routes if route.policy is not None)
+
+    @property
     def has_grpc(self) -> bool:
         """Whether some route passes gRPC."""
         return any(route.grpc for route in self.routes)

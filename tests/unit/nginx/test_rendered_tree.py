@@ -11,6 +11,7 @@ import crossplane  # type: ignore[import-untyped]  # it ships no types
 import pytest
 
 from jwtgate.config import load_text
+from jwtgate.lint import lint, read_file
 from jwtgate.nginx import Site, render
 
 if TYPE_CHECKING:
@@ -156,7 +157,7 @@ def test_a_route_asks_for_a_token_unless_it_is_public(tree: list[Directive]) -> 
     assert routes
     for location in routes:
         public = path_of(location) in PUBLIC or not auths(tree)
-        assert bool(every(location, "auth_request")) is not public, path_of(location)
+        assert (every(location, "auth_request") == [["off"]]) is public, path_of(location)
 
 
 def test_a_named_location_is_reached_from_a_route_that_asks_for_a_token_and_from_nowhere_else(
@@ -331,3 +332,9 @@ def test_what_is_forced_is_forced(tree: list[Directive]) -> None:
     assert one(http, "ignore_invalid_headers") == ["on"]
     assert all(one(server, "merge_slashes") == ["on"] for server in servers(tree))
     assert [each["args"] for each in tree if each["directive"] == "error_log"] == [["stderr", "warn"]]
+
+
+def test_lint_finds_nothing_to_say(tmp_path: Path, site: Site) -> None:
+    file = tmp_path / "nginx.conf"
+    file.write_text(render(load_text(EVERYTHING, "gateway.yaml", {}, cpu_count=2).plan, site))
+    assert [str(finding) for finding in lint(read_file(file))] == []
