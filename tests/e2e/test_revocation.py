@@ -11,7 +11,7 @@ import pytest
 
 from jwtgate.nginx.binary import find_nginx
 from jwtgate.revocation import Denied, write_denied
-from support.gateway import Gateway, wait_until
+from support.gateway import Gateway, jwtgate, wait_until
 from support.issuer import AUDIENCE, URL, Issuer
 
 if TYPE_CHECKING:
@@ -59,6 +59,7 @@ policies: {{one: {{issuer: main}}}}
 upstreams: {{backend: http://{backend.address}}}
 routes:
   - {{path: /one/, upstream: backend, policy: one, staleness: {STALENESS}s}}
+  - {{path: /long/, upstream: backend, policy: one, staleness: 600s}}
   - {{path: /never/, upstream: backend, policy: one, staleness: 0}}
   - {{path: /lax/, upstream: backend, policy: one, staleness: 0, unsafe_allow_stale_status: true}}
 """
@@ -70,6 +71,11 @@ routes:
 def reason(gateway: Gateway, answer: Response) -> str:
     found: str = gateway.logged(answer.headers["x-request-id"])["reason"]
     return found
+
+
+def everywhere(gateway: Gateway, token: str) -> set[int]:
+    """What the workers say, each of which reads the deny-list for itself: NGINX asks them in turn."""
+    return {gateway.request("/never/", token=token).status for _ in range(8)}
 
 
 def seconds_until_denied(gateway: Gateway, token: str) -> float:
@@ -156,18 +162,46 @@ def test_an_entry_in_the_deny_list_works_within_the_staleness(
     assert gateway.request("/one/", token=other).status == 200
 
 
+def test_revoke_denies_at_once_also_what_was_decided_before(
+    gateway: Gateway, issuer: Issuer, deny_list: Path
+) -> None:
+    lost, kept = issuer.token(jti="lost"), issuer.token(jti="not lost")
+    for _ in range(3):
+        for each in (lost, kept):
+            assert gateway.request("/long/", token=each).status == 200
+    command = ("revoke", str(gateway.configuration))
+    done = jwtgate(*command, "--token", "-", "--note", "laptop", input=lost)
+    assert done.returncode == 0, done.stderr
+    assert "2 validators have read the deny-list" in done.stdout
+    assert gateway.request("/long/", token=lost).status == 401
+    assert gateway.request("/long/", token=kept).status == 200
+    assert lost not in done.stdout + deny_list.read_text() + gateway.said
+
+    old = issuer.token(sub="carol", iat=int(time.time()) - 10)
+    assert gateway.request("/long/", token=old).status == 200
+    assert jwtgate(*command, "--sub", "carol", "--issued-before", "now").returncode == 0
+    assert gateway.request("/long/", token=old).status == 401
+    assert gateway.request("/long/", token=issuer.token(sub="carol")).status == 200
+
+    deny_list.write_text(deny_list.read_text() + "not an entry\n")
+    refused = jwtgate(*command, "--sub", "dan")
+    assert refused.returncode in (1, 2)
+    assert f"{deny_list}:" in refused.stderr
+    deny_list.write_text(deny_list.read_text().replace("not an entry\n", ""))
+
+
 def test_a_damaged_deny_list_is_said_and_changes_nothing(
     gateway: Gateway, issuer: Issuer, deny_list: Path
 ) -> None:
     token = issuer.token(sub="mallory")
     before = deny_list.read_bytes()
     deny_list.write_bytes(before + write_denied(Denied(iss=URL, sub="mallory")))
-    wait_until(lambda: gateway.request("/never/", token=token).status == 401)
+    wait_until(lambda: everywhere(gateway, token) == {401})
     deny_list.write_bytes(b"mallory is welcome again\n")
     wait_until(lambda: f"{deny_list}:1: not an entry" in gateway.said)
     assert gateway.request("/never/", token=token).status == 401
     deny_list.write_bytes(before)
-    wait_until(lambda: gateway.request("/never/", token=token).status == 200)
+    wait_until(lambda: everywhere(gateway, token) == {200})
 
 
 def test_a_worker_that_is_started_again_knows_the_deny_list_before_its_first_decision(
@@ -176,7 +210,7 @@ def test_a_worker_that_is_started_again_knows_the_deny_list_before_its_first_dec
     token = issuer.token(sub="eve")
     with deny_list.open("ab") as file:
         file.write(write_denied(Denied(iss=URL, sub="eve")))
-    wait_until(lambda: gateway.request("/never/", token=token).status == 401)
+    wait_until(lambda: everywhere(gateway, token) == {401})
     for pid in gateway.children("validator"):
         os.kill(pid, signal.SIGKILL)
     answers = {gateway.request("/never/", token=token).status for _ in range(50)}

@@ -13,7 +13,20 @@ from jwtgate.cli.version import version_option
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-COMMANDS = ("demo", "up", "flush", "check", "render", "lint", "explain", "verify", "schema", "validator", "signer")
+COMMANDS = (
+    "demo",
+    "up",
+    "flush",
+    "revoke",
+    "check",
+    "render",
+    "lint",
+    "explain",
+    "verify",
+    "schema",
+    "validator",
+    "signer",
+)
 
 
 def make_app(arguments: Sequence[str]) -> typer.Typer:

@@ -10,6 +10,11 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
+from jwtgate.errors import ControlError
+from jwtgate.validator import DENIED_PATH, DeniedAnswer
+
 if TYPE_CHECKING:
     from jwtgate.control.channel import Caller
     from jwtgate.control.parts import Parts
@@ -52,7 +57,31 @@ async def flush(running: Running, _arguments: Arguments) -> Any:
     return result.text
 
 
+async def revoke(running: Running, arguments: Arguments) -> Any:
+    """Have every validator read the deny-list `file`, and then forget what was decided without it."""
+    answers = await running.parts.ask_validators(DENIED_PATH, method="POST", patience=60.0)
+    silent = sorted(socket.stem for socket, said in answers.items() if said is None)
+    if silent:
+        raise ControlError(
+            f"{', '.join(silent)} of {len(answers)} validators did not answer, and may not have read the "
+            "deny-list; cached decisions are as they were: try again"
+        )
+    read = [msgspec.json.decode(said.body, type=DeniedAnswer) for said in answers.values() if said is not None]
+    for each in read:
+        if each.file != arguments.get("file"):
+            raise ControlError(
+                f"the running gateway reads {each.file or 'no deny-list'}, not {arguments.get('file')}: "
+                "restart it with the new gateway.yaml"
+            )
+        if each.error is not None:
+            raise ControlError(f"the deny-list cannot be used, and the last good one is: {each.error}")
+    flushed = await running.supervisor.ask("flush")
+    entries = max(each.entries for each in read)
+    return f"{len(read)} validators have read the deny-list, {entries} entries; {flushed.text}"
+
+
 COMMANDS: Mapping[str, Command] = {
     "status": Command(status),
     "flush": Command(flush, patience=150.0),
+    "revoke": Command(revoke, patience=210.0),
 }

@@ -8,6 +8,7 @@ room       whether NGINX may cache another decision
 worker     one process with one socket
 """
 
+from jwtgate.validator.deny_file import DeniedAnswer
 from jwtgate.validator.extract import parse_authorization
 from jwtgate.validator.room import used_bytes
 from jwtgate.validator.worker import (
@@ -25,6 +26,7 @@ __all__ = [
     "KEYS_PATH",
     "READY_PATH",
     "REFRESH_PATIENCE",
+    "DeniedAnswer",
     "WorkerSettings",
     "listen",
     "parse_authorization",

@@ -14,6 +14,7 @@ import hashlib
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
+import msgspec
 import structlog
 
 from jwtgate.errors import DenyListError
@@ -36,6 +37,14 @@ class _Version(NamedTuple):
     inode: int
     modified: int
     size: int
+
+
+class DeniedAnswer(msgspec.Struct, frozen=True):
+    """What a worker says about its deny-list. `error`: why the file is not what is in use."""
+
+    file: str | None
+    entries: int
+    error: str | None
 
 
 class DenyFile:
@@ -84,8 +93,8 @@ class DenyFile:
             await asyncio.sleep(_INTERVAL if self._path is not None else _WHOLE)
             await self.look()
 
-    async def look(self) -> int:
-        """Read what has changed. Returns how many entries there are now."""
+    async def look(self) -> DeniedAnswer:
+        """Read what has changed. Returns where that leads."""
         async with self._looking:
             if self._path is not None:
                 try:
@@ -95,7 +104,8 @@ class DenyFile:
                     self._complain(f"{self._path}: {error.strerror or error}")
                 except DenyListError as error:
                     self._complain(str(error))
-        return len(self._standing.denied or ())
+        file = None if self._path is None else str(self._path)
+        return DeniedAnswer(file, len(self._standing.denied or ()), self._error)
 
     async def _look(self, path: Path) -> None:
         version = _version(path)

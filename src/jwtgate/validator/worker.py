@@ -47,7 +47,7 @@ KEYS_PATH = "/keys"
 # Seconds that a fetch which a person asks for may take: longer than most issuers are given.
 REFRESH_PATIENCE = 15.0
 
-# Who has changed the deny-list tells a worker so here: POST, answered with the number of entries when it is read.
+# Who has changed the deny-list tells a worker so here, by POST; it reads it and answers with a DeniedAnswer.
 DENIED_PATH = "/denied"
 
 # Bytes of verified tokens that a worker remembers.
@@ -118,9 +118,9 @@ class _Application:
         elif scope["path"] == KEYS_PATH:
             await self._keys(scope, send)
         elif scope["path"] == DENIED_PATH:
-            entries = await self._denied.look()
+            body = msgspec.json.encode(await self._denied.look())
             await send({"type": "http.response.start", "status": 200, "headers": []})
-            await send({"type": "http.response.body", "body": b"%d" % entries})
+            await send({"type": "http.response.body", "body": body})
         else:
             await self._validator(scope, receive, send)
 

@@ -9,7 +9,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from jwtgate.revocation import Denied, Standing, write_denied
-from jwtgate.validator.deny_file import DenyFile
+from jwtgate.validator.deny_file import DeniedAnswer, DenyFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -91,7 +91,7 @@ def test_a_change_is_read(world: World, change: Callable[[World], object], denie
     asyncio.run(world.file.look())
     assert world.denies() == denied
     world.append(b"\n" + entry("dave"))
-    assert asyncio.run(world.file.look()) == len(denied) + 1
+    assert asyncio.run(world.file.look()).entries == len(denied) + 1
     assert world.denies() == denied | {"dave"}
 
 
@@ -119,7 +119,8 @@ def test_damage_leaves_the_last_good_list_and_is_said_once(
     damage(world)
     with capture_logs() as logs:
         for _ in range(3):
-            asyncio.run(world.file.look())
+            answer = asyncio.run(world.file.look())
+            assert said in str(answer.error)
     assert world.denies() == {"alice"}
     (error,) = logs
     assert error["event"] == "deny_list_unreadable"
@@ -157,12 +158,12 @@ def test_a_worker_that_starts_with_a_damaged_file_denies_what_it_can_read(world:
 
 def test_entries_end_and_are_left_out_an_hour_later(world: World) -> None:
     world.append(entry("bob", until=int(NOW) + 10))
-    assert asyncio.run(world.file.look()) == 2
+    assert asyncio.run(world.file.look()).entries == 2
     world.now += 10
     assert world.denies() == {"alice"}
-    assert asyncio.run(world.file.look()) == 2
+    assert asyncio.run(world.file.look()).entries == 2
     world.now += 3600
-    assert asyncio.run(world.file.look()) == 1
+    assert asyncio.run(world.file.look()).entries == 1
 
 
 def test_an_unchanged_file_is_not_read(world: World) -> None:
@@ -178,7 +179,7 @@ def test_a_large_file_is_read_while_requests_are_answered(world: World) -> None:
         while not looking.done():
             await asyncio.sleep(0)
             turns += 1
-        assert await looking == 20_000
+        assert (await looking).entries == 20_000
         return turns
 
     world.replace(b"".join(entry(f"number-{number}") for number in range(20_000)))
@@ -190,10 +191,7 @@ def test_without_a_file_there_is_nothing_to_do() -> None:
     file = DenyFile(None, standing)
     file.load()
 
-    async def scene() -> int:
-        return await file.look()
-
-    assert asyncio.run(scene()) == 0
+    assert asyncio.run(file.look()) == DeniedAnswer(None, 0, None)
     assert standing.denied is None
 
 
