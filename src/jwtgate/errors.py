@@ -10,7 +10,9 @@
     ├── LintError                   an NGINX configuration that cannot be looked at
     ├── UnquotableError             a value that NGINX's grammar cannot carry
     ├── StartError                  something we start cannot start: a port is taken, a directory is not ours
-    └── ControlError                a running gateway is not there, or cannot do what it is asked to
+    ├── ControlError                a running gateway is not there, or cannot do what it is asked to
+    ├── StoreError                  the signer's database cannot be reached or used at the moment
+    └── SignerError                 the signer cannot do what a person asked: no such client, no such key
 
 A denied request is none of these: a denial is a value (`jwtgate.reasons.Reason`), exceptions are for faults.
 """
@@ -86,3 +88,11 @@ class StartError(JwtgateError):
 
 class ControlError(JwtgateError):
     """No gateway runs where one is asked, or it says why it did not do what it was asked."""
+
+
+class StoreError(JwtgateError):
+    """The signer's database cannot be reached or used at the moment. The text holds no password and no value."""
+
+
+class SignerError(JwtgateError):
+    """What a person asked of the signer cannot be done; the text says why, and what can."""

@@ -299,7 +299,21 @@ class DecisionCache:
     max_size: int
 
 
-SIGNER_ALGORITHMS = ("ES256", "ES512", "EdDSA", "RS256")
+SIGNER_ALGORITHMS = ("ES256", "ES384", "ES512", "RS256", "PS256", "Ed25519", "EdDSA", "ML-DSA-65")
+
+
+@dataclass(frozen=True, slots=True)
+class SignerPlace:
+    """Where a signer's keys and clients are: a SQLite database in `key_dir`, or a PostgreSQL `database`.
+
+    The passphrase itself is not here: only the signer's process reads it. The database's URL may hold a password,
+    and appears in no repr.
+    """
+
+    key_dir: Path | None
+    database: str | None = field(default=None, repr=False)
+    passphrase_file: Path | None = None  # its content encrypts the private keys
+    passphrase_env: str | None = None  # or this environment variable's
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,12 +321,15 @@ class SignerSettings:
     """The token issuer that `jwtgate up` starts beside the gateway."""
 
     issuer: str
-    audience: tuple[str, ...]
-    algorithm: str
+    url: str  # where clients reach it: what its endpoints' URLs begin with, without a slash at the end
+    audience: tuple[str, ...]  # of a token whose client has no audience of its own
+    algorithms: tuple[str, ...]  # the first signs, unless a client has one of its own
     listen: str  # host:port
-    key_dir: Path
-    token_lifetime: int
+    token_lifetime: int  # of the longest token
     jwks_max_age: int
+    rotation_interval: int | None  # how long a key signs; None: until somebody says `rotate`
+    status_list_uri: str  # `status.status_list.uri` of its tokens
+    place: SignerPlace
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,6 +59,18 @@ def bind(listen: str) -> socket.socket:
         raise StartError(f"cannot listen on {listen}: {_advice(error)}") from error
 
 
+def is_listening(listen: str) -> bool:
+    """Whether somebody listens on `listen` (`host:port`) of this machine, any address included."""
+    host, _, port = listen.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    here = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 -- compared, not bound
+    try:
+        socket.create_connection((here, int(port)), timeout=1).close()
+    except OSError:
+        return False
+    return True
+
+
 def serve_socket(app: ASGIApp, listener: socket.socket, *, date_header: bool = True) -> None:
     """Serve `app` on a bound socket until told to stop. Raises StartError when its startup fails.
 

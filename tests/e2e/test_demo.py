@@ -16,7 +16,8 @@ import pytest
 
 from jwtgate import SigningKey, generate_signing_key, mint, read_jwks
 from jwtgate.keys.encoding import decode_base64url, encode_base64url
-from jwtgate.signer import open_key_directory
+from jwtgate.signer.key_store import KeyStore
+from jwtgate.signer.store import open_directory
 from jwtgate.validator.respond import subject_digest
 from support.gateway import Process, jwtgate, wait_until
 from support.http import Response, connect, exchange, request
@@ -58,7 +59,11 @@ class Demo(Process):
     def key(self) -> SigningKey:
         """The signer's private key, read where only its owner (and these tests) can."""
         (directory,) = self.temporary.glob("jwtgate-demo-*/keys")
-        return open_key_directory(directory, "ES512").signing
+        store = open_directory(directory)
+        (held,) = KeyStore(store, None).load(time.time())
+        store.close()
+        assert held.signing is not None
+        return held.signing
 
     def log(self) -> list[dict[str, Any]]:
         (file,) = self.temporary.glob("jwtgate-demo-*/access.log")

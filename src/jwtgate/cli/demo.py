@@ -19,13 +19,13 @@ from jwtgate.errors import StartError
 from jwtgate.gateway import run_gateway
 from jwtgate.nginx import find_nginx
 from jwtgate.run_directory import default_run_dir
-from jwtgate.serve import bind, serve
-from jwtgate.signer import create_app, open_key_directory
+from jwtgate.serve import bind, is_listening, serve
+from jwtgate.signer import run as run_signer
 from jwtgate.supervisor import Program
 
 if TYPE_CHECKING:
     from jwtgate.nginx import Nginx, Site
-    from jwtgate.plan import Plan, SignerSettings
+    from jwtgate.plan import Plan
 
 _PORT = 58080
 
@@ -59,6 +59,7 @@ def demo(
             found,
             run_dir=default_run_dir(f"jwtgate-demo-{port}"),
             beside=_programs(plan, port),
+            is_ready=lambda: all(is_listening(f"127.0.0.1:{port + number}") for number in (1, 2, 3)),
             on_ready=lambda site: _welcome(plan, found, site, port),
         )
     finally:
@@ -100,16 +101,10 @@ def _programs(plan: Plan, port: int) -> list[Program]:
         raise StartError("the demo's gateway.yaml has no signer")
     gateway = f"http://127.0.0.1:{port}"
     return [
-        Program("signer", lambda: _run_signer(settings)),
+        Program("signer", lambda: run_signer(settings, unsafe_example_token=True)),
         Program("microservice-a", lambda: serve(microservice_a.create_app(gateway), f"127.0.0.1:{port + 2}")),
         Program("microservice-b", lambda: serve(microservice_b.create_app(), f"127.0.0.1:{port + 3}")),
     ]
-
-
-def _run_signer(settings: SignerSettings) -> None:
-    """Like `jwtgate signer run`, but whoever asks gets a token. `_welcome` says so."""
-    keys = open_key_directory(settings.key_dir, settings.algorithm)
-    serve(create_app(settings, keys, unsafe_example_token=True), settings.listen)
 
 
 def _welcome(plan: Plan, nginx: Nginx, site: Site, port: int) -> None:

@@ -24,6 +24,7 @@ from jwtgate.config.policies import compile_policies, warn_of_query_tokens
 from jwtgate.config.problems import Problem
 from jwtgate.config.report import Report, in_order
 from jwtgate.config.routes import compile_routes
+from jwtgate.config.signer import compile_signer
 from jwtgate.config.tenants import issuer_names
 from jwtgate.config.transport import (
     compile_hosts,
@@ -34,14 +35,14 @@ from jwtgate.config.transport import (
 )
 from jwtgate.config.validate import validate
 from jwtgate.errors import ConfigError, DenyListError
-from jwtgate.plan import DecisionCache, Plan, SignerSettings
+from jwtgate.plan import DecisionCache, Plan
 from jwtgate.revocation import read_deny_list
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from jwtgate.config.policies import NamedPolicy
-    from jwtgate.config.schema import AdminSection, SignerSection
+    from jwtgate.config.schema import AdminSection
     from jwtgate.config.validate import Validated
 
 _MIN_WORKERS = 2  # one may be restarted while the other answers
@@ -156,7 +157,7 @@ def _compile(
         cache=DecisionCache(gateway.cache.max_size),
         workers=gateway.workers or max(_MIN_WORKERS, cpu_count),
         identity_bytes=gateway.identity_bytes,
-        signer=_signer(gateway.signer, files) if gateway.signer else None,
+        signer=compile_signer(gateway.signer, files, report) if gateway.signer else None,
         hosts=compile_hosts(gateway, files, report),
         rate_limits=compile_rate_limits(gateway.rate_limits),
         resolver=compile_resolver(gateway.resolver),
@@ -193,18 +194,6 @@ def _admin(section: AdminSection, report: Report) -> str | None:
             f"write a loopback address, or admin: {{address: {section.address}, insecure_remote: true}}",
         )
     return section.address
-
-
-def _signer(section: SignerSection, files: Files) -> SignerSettings:
-    return SignerSettings(
-        issuer=section.issuer,
-        audience=tuple(section.audience),
-        algorithm=section.algorithm,
-        listen=section.listen,
-        key_dir=files.path(section.key_dir),
-        token_lifetime=section.token_lifetime,
-        jwks_max_age=section.jwks_max_age,
-    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,16 @@ def duration(value: Any) -> int | Fault:
     return seconds
 
 
+def rotation_interval(value: Any) -> int | Fault | None:
+    """Seconds for which a key signs; None for `manual`."""
+    if value == "manual":
+        return None
+    seconds = duration(value)
+    if isinstance(seconds, Fault) or seconds < 1:
+        return Fault("{field} must be a duration, or manual, not {value}", "write a duration like 30d, or manual")
+    return seconds
+
+
 def size(value: Any) -> int | Fault:
     """Bytes, from `8k`, `32m`, `1g`, or a whole number of bytes."""
     count = _quantity(value.lower() if isinstance(value, str) else value, _BYTES)
@@ -104,6 +114,13 @@ def variable_name(value: str) -> str | Fault:
         return value
     # What stands here may be the secret itself: it is not repeated.
     return Fault("{field} must be the name of an environment variable", "write the name, without $ and braces")
+
+
+def database_url(value: Any) -> str | Fault:
+    """The URL of a PostgreSQL database. It may hold a password: no message repeats it."""
+    if not isinstance(value, str) or re.fullmatch(r"postgresql(\+psycopg)?://[!-~]+", value) is None:
+        return Fault("{field} must be the URL of a PostgreSQL database", "write postgresql://user@host/name")
+    return value
 
 
 def realm(value: str) -> str | Fault:

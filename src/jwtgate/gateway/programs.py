@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from jwtgate.control import ControlSettings, control_socket, run_control
 from jwtgate.nginx.runtime import execute, running_generation
+from jwtgate.serve import is_listening
 from jwtgate.signer import run as run_signer
 from jwtgate.supervisor import Program
 from jwtgate.unix_http import ask
@@ -77,6 +78,11 @@ def signer_programs(plan: Plan) -> list[Program]:
     """The signer, if there is one."""
     settings = plan.signer
     return [] if settings is None else [Program("signer", lambda: run_signer(settings))]
+
+
+def signer_listens(plan: Plan) -> bool:
+    """Whether the signer, if there is one, takes connections."""
+    return plan.signer is None or is_listening(plan.signer.listen)
 
 
 def answers(socket: Path) -> bool:

@@ -17,6 +17,7 @@ from jwtgate.gateway.programs import (
     is_ready,
     is_serving,
     nginx_program,
+    signer_listens,
     signer_programs,
 )
 from jwtgate.gateway.running import RunningGateway
@@ -59,7 +60,7 @@ def run_gateway(
     _require_addresses(plan)
     _raise_open_files()
     where = run_dir or plan.run_dir or default_run_dir()
-    for kept in (plan.state_dir, plan.signer.key_dir if plan.signer else None):
+    for kept in (plan.state_dir, plan.signer.place.key_dir if plan.signer else None):
         if kept is not None and kept.resolve().is_relative_to(where.resolve()):
             raise StartError(f"{kept} is in the run_dir {where}, which is removed when the gateway ends: move it")
     with signals_held(), run_directory(where) as directory:
@@ -99,7 +100,9 @@ def _start(
             [nginx_program(gateway.binary, lambda: gateway.site, plan.shutdown_timeout)]
         )
         parts.append(gateway.nginx)
-        up = supervisor.wait_until(lambda: is_serving(site) and is_ready(), patience=patience, needs=parts)
+        up = supervisor.wait_until(
+            lambda: is_serving(site) and signer_listens(plan) and is_ready(), patience=patience, needs=parts
+        )
     if not up:
         raise StartError("the gateway did not start; what its parts said stands above")
 

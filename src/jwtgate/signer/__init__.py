@@ -1,9 +1,24 @@
-"""The token issuer: a key directory, the JWKS that it publishes, and the process that serves it."""
+"""The token issuer: a small authorization server for services (OAuth 2.0), and the life of its keys.
+
+run.py            the process
+app.py            the endpoints
+forms.py, authentication.py, grants.py, issue.py, token_state.py, oauth_errors.py
+                  a request's way: form → client → grant → token, or a refusal
+metadata.py       discovery
+ring.py           the keys as the endpoints see them
+key_store.py      the keys in the database (their life: jwtgate.keys.lifecycle)
+clients.py, secret_hashes.py, attempts.py
+                  clients and their secrets
+status.py         status list indexes and revocation
+store.py, tables.py, migrations/
+                  the database
+passphrase.py, private_files.py
+                  what keeps private keys private
+"""
 
 from __future__ import annotations
 
 from jwtgate.signer.app import create_app
-from jwtgate.signer.key_directory import SignerKeys, open_key_directory
-from jwtgate.signer.run import run
+from jwtgate.signer.run import opened, run
 
-__all__ = ["SignerKeys", "create_app", "open_key_directory", "run"]
+__all__ = ["create_app", "opened", "run"]

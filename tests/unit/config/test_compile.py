@@ -171,8 +171,8 @@ def test_sections_of_single_values() -> None:
     assert given.realm == "my gate"
     assert given.cache.max_size == 128 << 20
     assert given.signer is not None
-    assert (given.signer.issuer, given.signer.audience, given.signer.algorithm) == ("s", ("a", "b"), "ES512")
-    assert (given.signer.listen, given.signer.key_dir) == ("0.0.0.0:3001", Path("/etc/jwtgate/keys"))
+    assert (given.signer.issuer, given.signer.audience, given.signer.algorithms) == ("s", ("a", "b"), ("ES512",))
+    assert (given.signer.listen, given.signer.place.key_dir) == ("0.0.0.0:3001", Path("/etc/jwtgate/keys"))
     assert (given.signer.token_lifetime, given.signer.jwks_max_age) == (3600, 300)
 
 

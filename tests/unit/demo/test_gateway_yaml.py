@@ -108,12 +108,12 @@ def test_the_demo_listens_on_the_loopback_address_only() -> None:
 def test_the_gateway_trusts_what_its_signer_issues() -> None:
     signer, issuer = PLAN.signer, PLAN.issuers["signer"]
     assert signer is not None
-    assert (signer.issuer, signer.audience, (signer.algorithm,)) == (
+    assert (signer.issuer, signer.audience, signer.algorithms) == (
         issuer.issuer,
         issuer.audience,
         issuer.algorithms,
     )
-    assert (signer.algorithm, signer.token_lifetime, signer.jwks_max_age) == ("ES512", 86400, 300)
+    assert (signer.algorithms, signer.token_lifetime, signer.jwks_max_age) == (("ES512",), 86400, 300)
     assert issuer.keys == JwksUrl("http://127.0.0.1:58081/jwk")
 
 
@@ -152,5 +152,5 @@ def test_ports_key_directory_and_access_log_come_from_the_environment() -> None:
     }
     assert plan.signer is not None
     assert plan.signer.listen == "127.0.0.1:1081"
-    assert str(plan.signer.key_dir) == "/somewhere/keys"
+    assert str(plan.signer.place.key_dir) == "/somewhere/keys"
     assert plan.access_log is not None

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import subprocess
 import sys
 import textwrap
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import httpx2
@@ -16,20 +18,17 @@ from jwtgate.serve import bind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 PATIENCE = 20  # seconds; far above what anything here takes
 
 PROGRAM = """
     import sys
     from pathlib import Path
-    from jwtgate.plan import SignerSettings
     from jwtgate.signer import run
+    from support.signer import settings
 
     listen, key_dir = sys.argv[1:]
-    run(
-        SignerSettings("https://signer.example", ("services",), "ES256", listen, Path(key_dir), 86400, 300)
-    )
+    run(settings(Path(key_dir), listen=listen))
 """
 
 
@@ -39,6 +38,7 @@ def start(listen: str, key_dir: Path) -> subprocess.Popen[str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
     )
 
 

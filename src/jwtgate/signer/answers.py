@@ -1,0 +1,47 @@
+"""How the signer answers: JSON that nobody keeps, and refusals that programs can read."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse, Response
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+    from jwtgate.signer.oauth_errors import OAuthError
+
+# RFC 6749, section 5.1: tokens are kept by nobody on the way.
+NO_STORE: Final = {"Cache-Control": "no-store", "Pragma": "no-cache"}
+
+
+def refusal(issuer: str, error: OAuthError) -> Response:
+    """OAuth's refusal (RFC 6749, section 5.2)."""
+    headers = dict(NO_STORE)
+    if error.code == "invalid_client":
+        # "the authorization server MUST respond with an HTTP 401 […] and include the "WWW-Authenticate" response
+        # header field matching the authentication scheme used by the client."
+        headers["WWW-Authenticate"] = f'Basic realm="{_quotable(issuer)}", charset="UTF-8"'
+    if error.retry_after is not None:
+        headers["Retry-After"] = str(error.retry_after)
+    body = {"error": error.code, "error_description": error.description}
+    return JSONResponse(body, status_code=error.status, headers=headers)
+
+
+def _quotable(text: str) -> str:
+    """What a quoted string can hold as it is (RFC 9110, section 5.6.4)."""
+    return re.sub(r"[^ !#-\[\]-~]", "", text)
+
+
+def problem(_request: Request, error: Exception) -> Response:
+    """RFC 9457: a refusal that a program can read. The `type` is left at its default, about:blank."""
+    if not isinstance(error, HTTPException):  # Starlette calls it with nothing else
+        raise error
+    return JSONResponse(
+        {"status": error.status_code, "title": error.detail},
+        status_code=error.status_code,
+        media_type="application/problem+json",
+        headers=error.headers,
+    )
