@@ -22,6 +22,12 @@ if TYPE_CHECKING:
     from jwtgate.reasons import Reason
 
 
+KIB = 1024
+
+# What the validator may add to a decision: identity headers (jwtgate.identity bounds them) and a few of its own.
+DECISION_HEADERS_BYTES = 6 * KIB
+
+
 @dataclass(frozen=True, slots=True)
 class Fetching:
     """How an issuer's documents are fetched.
@@ -365,6 +371,24 @@ class Plan:
         return max((issuer.max_token_bytes for issuer in self.issuers.values()), default=0)
 
     @property
+    def header_buffer(self) -> int:
+        """Bytes for a client's longest header line: the largest token, its header's name, its scheme."""
+        return _power_of_two(self.max_token_bytes + KIB)
+
+    @property
+    def decision_buffer(self) -> int:
+        """Bytes for a cached decision, key and headers, in memory and at most in a file.
+
+        A key that does not fit costs a line in the error log per request, so whatever header a client can send
+        fits. A cache file counts in 16 bits (ngx_http_file_cache_header_t): more than 64k would be of no use.
+        """
+        return min(64 * KIB, _power_of_two(self.header_buffer + DECISION_HEADERS_BYTES))
+
+    @property
     def identity_headers(self) -> tuple[str, ...]:
         """Every identity header that any policy sets, sorted: each is set or cleared on every route."""
         return tuple(sorted({each.header for policy in self.policies.values() for each in policy.identity}))
+
+
+def _power_of_two(least: int) -> int:
+    return max(4 * KIB, 1 << (least - 1).bit_length())

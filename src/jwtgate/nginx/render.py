@@ -18,16 +18,12 @@ import jinja2
 from jwtgate.errors import UnquotableError
 from jwtgate.nginx.quote import Quoted, quote, quote_text
 from jwtgate.nginx.services import resolver, services
+from jwtgate.plan import KIB
 from jwtgate.reasons import Reason
 
 if TYPE_CHECKING:
     from jwtgate.nginx.site import Site
     from jwtgate.plan import Answer, Answers, Listener, Plan, Policy, RateLimit, Route, Tls
-
-KIB = 1024
-
-# What the validator may add to a decision: identity headers (jwtgate.identity bounds them) and a few of its own.
-DECISION_HEADERS_BYTES = 6 * KIB
 
 # Seconds that NGINX waits for a decision: a validator may wait this long, less a margin, for an issuer's keys.
 VALIDATOR_TIMEOUT = 3
@@ -170,8 +166,8 @@ def render(plan: Plan, site: Site) -> str:
         scheme=Quoted("$jwtgate_scheme" if plan.trusted_proxies else "$scheme"),
         request_id=Quoted("$jwtgate_request_id" if plan.trusted_proxies else "$request_id"),
         version=Quoted(version("jwtgate")),
-        header_buffer=_header_buffer(plan.max_token_bytes),
-        decision_buffer=_decision_buffer(plan.max_token_bytes),
+        header_buffer=plan.header_buffer,
+        decision_buffer=plan.decision_buffer,
         decision_zone=f"jwtgate_decisions_{_digest(str(site.cache_dir / 'decisions'))}",
         decision_inactive=max((policy.staleness for policy in plan.policies.values()), default=0) + 5,
         jwks_zone=f"jwtgate_jwks_{_digest(str(site.cache_dir / 'jwks'))}",
@@ -250,24 +246,6 @@ def _deny_set_of(route: Route, deny_sets: list[DenySet]) -> DenySet:
     return next(
         deny_set for deny_set in deny_sets[1:] if tuple(answer for _, answer in deny_set.answers) == wanted
     )
-
-
-def _header_buffer(max_token_bytes: int) -> int:
-    """Bytes for a client's longest header line: the largest token, its header's name, its scheme."""
-    return _power_of_two(max_token_bytes + KIB)
-
-
-def _decision_buffer(max_token_bytes: int) -> int:
-    """Bytes for a cached decision: its key and its headers share one buffer.
-
-    A key that does not fit costs a line in the error log per request, so whatever a client can send fits. A cache
-    file counts in 16 bits (ngx_http_file_cache_header_t), so more than 64k would be of no use.
-    """
-    return min(64 * KIB, _power_of_two(_header_buffer(max_token_bytes) + DECISION_HEADERS_BYTES))
-
-
-def _power_of_two(least: int) -> int:
-    return max(4 * KIB, 1 << (least - 1).bit_length())
 
 
 def _digest(text: str) -> str:

@@ -68,7 +68,13 @@ class WorkerSettings:
 def run_worker(plan: Plan, settings: WorkerSettings) -> None:
     """Answer NGINX until told to stop. Call it in the main thread of a process."""
     store = KeyStore(plan.issuers.values(), directory=settings.keys_dir)
-    room = CacheRoom(settings.cache_dir, empty=settings.cache_empty, share=plan.cache.max_size)
+    room = CacheRoom(
+        settings.cache_dir,
+        empty=settings.cache_empty,
+        share=plan.cache.max_size,
+        entry=plan.decision_buffer,
+        workers=plan.workers,
+    )
     standing = Standing()
     statuses = StatusStore(plan.issuers.values(), store, standing, directory=settings.keys_dir / "status")
     denied = DenyFile(plan.deny_list, standing)
