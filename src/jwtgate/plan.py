@@ -363,6 +363,7 @@ class Plan:
     traceparent: TraceparentMode = "forward"
     shutdown_timeout: int = 5
     identity_bytes: int = 4096  # for all identity headers of a request
+    drain_timeout: int = 60
     deny_list: Path | None = None  # what the operator denies; see `jwtgate.revocation.deny_list`
 
     @property

@@ -58,7 +58,7 @@ class StopAskedError(Exception):
 class Program:
     """Something to keep running. `run` is called in the child; the child ends when it returns or raises.
 
-    `grace`: seconds to stop in, before it is killed.
+    `grace`: seconds to stop in, before it is killed. `about`: whatever tells it from others of its name.
 
     `vital`: when it ends before everything is ready, starting has failed. So it has when any other ends by one of
     our own errors: the next try would end the same way.
@@ -70,6 +70,7 @@ class Program:
     nice: int = 0
     vital: bool = False
     grace: float = 6.0
+    about: str = ""
 
 
 @dataclass(slots=True, eq=False)
@@ -81,6 +82,7 @@ class Child:
     started: float = 0.0
     deaths: int = 0
     gave_up: bool = False  # it ended in a way that another start will not mend
+    once: bool = False  # it is not started again
     due: float | None = field(default=None)  # when to start it (again), on the monotonic clock
     killed_at: float = inf  # retired: when its patience is over
 
@@ -107,7 +109,11 @@ class Supervisor:
             if child.pid is None:
                 continue
             _kill(child.pid, child.program.stop_signal)
-            if not _gone(child.pid, child.program.grace):
+            ended = _gone(child.pid, child.program.grace)
+            if not ended and child.program.stop_signal != signal.SIGTERM:
+                _kill(child.pid, signal.SIGTERM)  # NGINX stops at once, and ends what is still open
+                ended = _gone(child.pid, 1.0)
+            if not ended:
                 _log.warning("does not stop: killed", program=child.program.name)
                 _kill(child.pid, signal.SIGKILL)
                 _gone(child.pid, _AFTER_KILL)
@@ -152,11 +158,23 @@ class Supervisor:
             self._turn(_CURIOUS)
         return True
 
-    def wait(self) -> signal.Signals:
-        """The next signal that asks for something."""
-        while not self._asked:
+    def run_once(self, program: Program, *, patience: float) -> bool:
+        """Whether a program ends well within `patience` seconds. If it is not over by then, it is killed."""
+        child = Child(program, once=True)
+        self._children.append(child)
+        self._start(child)
+        ended = self.wait_until(lambda: child.pid is None, patience=patience)
+        if not ended:
+            self.kill(child)
+            self.wait_until(lambda: child.pid is None, patience=_AFTER_KILL)
+        self._children.remove(child)
+        return ended and not child.deaths
+
+    def wait(self) -> signal.Signals | None:
+        """The next signal that asks for something; None after a second without one."""
+        if not self._asked:
             self._turn(1.0)
-        return self._asked.popleft()
+        return self._asked.popleft() if self._asked else None
 
     def _turn(self, longest: float) -> None:
         """Wait for a signal, `longest` seconds at most, and do what is due."""
@@ -207,6 +225,9 @@ class Supervisor:
         self._retired = [child for child in self._retired if child.pid is not None]
 
     def _mourn(self, child: Child, code: int) -> None:
+        if child.once:
+            child.deaths = int(code != 0)
+            return
         if child in self._retired:
             _log.info("retired", program=child.program.name, code=code)
             return

@@ -29,7 +29,19 @@ if TYPE_CHECKING:
 
     from support.backend import Backend
 
-COMMANDS = ["demo", "up", "flush", "check", "render", "explain", "verify", "schema", "validator", "signer run"]
+COMMANDS = [
+    "demo",
+    "up",
+    "reload",
+    "flush",
+    "check",
+    "render",
+    "explain",
+    "verify",
+    "schema",
+    "validator",
+    "signer run",
+]
 
 GOOD = f"""version: 1
 listen: 127.0.0.1:%(port)s

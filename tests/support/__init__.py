@@ -5,4 +5,5 @@ http      a client that sends exactly what it is told
 issuer    an HTTP server that publishes a key set, and the tokens that go with it
 backend   a service behind the gateway that says what it got
 gateway   `jwtgate up` as a process
+load      clients that go on until they are told to stop
 """

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 COMMANDS = (
     "demo",
     "up",
+    "reload",
     "flush",
     "revoke",
     "check",

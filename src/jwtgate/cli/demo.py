@@ -55,8 +55,9 @@ def demo(
     try:
         plan = _plan(port, work)
         code = run_gateway(
-            replace(plan, signer=None),  # the demo starts its own, which hands out tokens
+            _without_signer(plan),
             found,
+            load=lambda: _without_signer(_plan(port, work)),
             run_dir=default_run_dir(f"jwtgate-demo-{port}"),
             beside=_programs(plan, port),
             is_ready=lambda: all(is_listening(f"127.0.0.1:{port + number}") for number in (1, 2, 3)),
@@ -81,6 +82,11 @@ def _plan(port: int, work: Path) -> Plan:
     )
     with as_file(files("jwtgate.demo") / "gateway.yaml") as path:
         return load(path, environment).plan
+
+
+def _without_signer(plan: Plan) -> Plan:
+    """The demo starts its own, which hands out tokens."""
+    return replace(plan, signer=None)
 
 
 def _require_ports(port: int) -> None:

@@ -32,4 +32,4 @@ def up(config: Config, nginx: NginxOption = None, run_dir: RunDir = None) -> Non
             err=True,
         )
 
-    raise typer.Exit(run_gateway(plan, found, run_dir=run_dir, on_ready=say))
+    raise typer.Exit(run_gateway(plan, found, run_dir=run_dir, load=lambda: load_plan(config), on_ready=say))

@@ -163,6 +163,7 @@ def _compile(
         resolver=compile_resolver(gateway.resolver),
         traceparent=gateway.traceparent,
         shutdown_timeout=gateway.shutdown_timeout,
+        drain_timeout=gateway.drain_timeout,
     )
 
 

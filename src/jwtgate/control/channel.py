@@ -26,11 +26,11 @@ _MAX_PACKET = 1 << 18
 _MAX_TEXT = 16_000  # characters of a result: one packet must fit into the kernel's buffer, whatever they are
 
 # Seconds for the supervisor to carry out an order: it may wait for validators to get ready and for NGINX.
-PATIENCE = 120.0
+PATIENCE = 180.0
 
 
 class Order(msgspec.Struct, frozen=True):
-    """What the supervisor is to do. `number` is repeated in the result."""
+    """What the supervisor is to do. `number` is repeated in the result; 0 is a sign of life, and no order."""
 
     number: int
     verb: str
@@ -38,12 +38,11 @@ class Order(msgspec.Struct, frozen=True):
 
 
 class Result(msgspec.Struct, frozen=True):
-    """What came of an order. `text` is for a person; `validators` are the sockets that count from now on."""
+    """What came of an order. `text` is for a person."""
 
     number: int
     done: bool
     text: str
-    validators: tuple[str, ...]
 
 
 class Channel:
@@ -103,6 +102,13 @@ class Caller:
         if not result.done:
             raise ControlError(result.text)
         return result
+
+    async def live(self) -> None:
+        """Show the supervisor each second that this event loop turns, until cancelled."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await loop.sock_sendall(self._end, msgspec.json.encode(Order(0, "alive")))
+            await asyncio.sleep(1)
 
     async def listen(self) -> None:
         """Hand results to those who wait for them, until cancelled."""

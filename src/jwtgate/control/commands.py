@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from jwtgate.control.parts import Said, Silence
 from jwtgate.errors import ControlError
 from jwtgate.validator import DENIED_PATH, DeniedAnswer
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 class Running:
     """The gateway as the control process sees it.
 
-    `plan` is the one that this process was started with; what can change by a reload is in `parts`.
+    A reload starts this process anew, with another Plan.
     """
 
     plan: Plan
@@ -60,13 +61,13 @@ async def flush(running: Running, _arguments: Arguments) -> Any:
 async def revoke(running: Running, arguments: Arguments) -> Any:
     """Have every validator read the deny-list `file`, and then forget what was decided without it."""
     answers = await running.parts.ask_validators(DENIED_PATH, method="POST", patience=60.0)
-    silent = sorted(socket.stem for socket, said in answers.items() if said is None)
+    silent = sorted(socket.stem for socket, said in answers.items() if isinstance(said, Silence))
     if silent:
         raise ControlError(
             f"{', '.join(silent)} of {len(answers)} validators did not answer, and may not have read the "
             "deny-list; cached decisions are as they were: try again"
         )
-    read = [msgspec.json.decode(said.body, type=DeniedAnswer) for said in answers.values() if said is not None]
+    read = [msgspec.json.decode(said.body, type=DeniedAnswer) for said in answers.values() if isinstance(said, Said)]
     for each in read:
         if each.file != arguments.get("file"):
             raise ControlError(
@@ -80,8 +81,15 @@ async def revoke(running: Running, arguments: Arguments) -> Any:
     return f"{len(read)} validators have read the deny-list, {entries} entries; {flushed.text}"
 
 
+async def reload(running: Running, _arguments: Arguments) -> Any:
+    """Run by what gateway.yaml says now."""
+    result = await running.supervisor.ask("reload")
+    return result.text
+
+
 COMMANDS: Mapping[str, Command] = {
     "status": Command(status),
-    "flush": Command(flush, patience=150.0),
-    "revoke": Command(revoke, patience=210.0),
+    "flush": Command(flush, patience=200.0),
+    "reload": Command(reload, patience=200.0),
+    "revoke": Command(revoke, patience=260.0),
 }

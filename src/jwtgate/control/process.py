@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import structlog
 import uvicorn
 
 from jwtgate.control.app import admin_app, control_app
 from jwtgate.control.commands import Running
 from jwtgate.control.parts import Parts
-from jwtgate.serve import bind
-from jwtgate.validator import listen
+from jwtgate.control.watchdog import watch
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
@@ -32,7 +34,6 @@ _GRACE = 2  # seconds for answers under way when we are told to stop
 class ControlSettings:
     """Where the parts of this gateway are."""
 
-    socket: Path
     validators: Sequence[Path]
     nginx: Path | None  # its control socket; None: NGINX is not ours
 
@@ -42,26 +43,37 @@ def control_socket(run_dir: Path) -> Path:
     return run_dir / "control.sock"
 
 
-def run_control(plan: Plan, settings: ControlSettings, channel: Channel) -> None:
-    """Serve until SIGTERM or SIGINT. Call it in the main thread of a process."""
-    asyncio.run(_serve(plan, settings, channel))
+def run_control(
+    plan: Plan, settings: ControlSettings, channel: Channel, commands: socket.socket, admin: socket.socket | None
+) -> None:
+    """Serve on both sockets until SIGTERM or SIGINT. Call it in the main thread of a process."""
+    asyncio.run(_serve(plan, settings, channel, commands, admin))
 
 
-async def _serve(plan: Plan, settings: ControlSettings, channel: Channel) -> None:
+async def _serve(
+    plan: Plan, settings: ControlSettings, channel: Channel, commands: socket.socket, admin: socket.socket | None
+) -> None:
     caller = channel.caller()
     running = Running(plan, Parts(settings.validators, settings.nginx), caller)
-    with contextlib.ExitStack() as open_sockets:
-        servers = [_Server(control_app(running))]
-        sockets = [open_sockets.enter_context(listen(settings.socket, None))]
-        if plan.admin is not None:
-            servers.append(_Server(admin_app(running)))
-            sockets.append(open_sockets.enter_context(bind(plan.admin)))
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, _stop, servers)
-        listening = asyncio.create_task(caller.listen())
-        await asyncio.gather(*(server.serve([each]) for server, each in zip(servers, sockets, strict=True)))
-        listening.cancel()
+    servers = {_Server(control_app(running)): commands}
+    if admin is not None:
+        servers[_Server(admin_app(running))] = admin
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, _stop, [*servers])
+    beside = [asyncio.create_task(work) for work in (caller.listen(), caller.live(), watch(running))]
+    for task in beside:
+        task.add_done_callback(_end_with)
+    await asyncio.gather(*(server.serve([listener]) for server, listener in servers.items()))
+    for task in beside:
+        task.cancel()
+
+
+def _end_with(task: asyncio.Task[None]) -> None:
+    """What runs beside never ends by itself. A fault in it ends the process, so that a whole one is started."""
+    if not task.cancelled():
+        structlog.get_logger().error("a background task failed; control ends", error=repr(task.exception()))
+        os._exit(70)  # EX_SOFTWARE (sysexits.h)
 
 
 class _Server(uvicorn.Server):

@@ -2,7 +2,9 @@
 
 programs  what the supervisor keeps running
 start     from a Plan to a running gateway, and to its end
-running   what can be done to a running gateway: flush
+running   what can be done to a running gateway: flush, reload, reopen
+prepare   the next configuration, made ready in a process of its own
+desk      where orders come in
 decisions the decision cache on disk
 """
 

@@ -6,16 +6,20 @@ import signal
 from http import HTTPStatus
 from typing import TYPE_CHECKING, NoReturn
 
+import structlog
+
 from jwtgate.control import ControlSettings, control_socket, run_control
+from jwtgate.errors import ControlError
 from jwtgate.nginx.runtime import execute, running_generation
-from jwtgate.serve import is_listening
+from jwtgate.serve import bind, is_listening
 from jwtgate.signer import run as run_signer
 from jwtgate.supervisor import Program
 from jwtgate.unix_http import ask
-from jwtgate.validator import READY_PATH, WorkerSettings, run_worker, used_bytes
+from jwtgate.validator import READY_PATH, WorkerSettings, listen, run_worker, used_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    import socket
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
     from jwtgate.control import Channel
@@ -23,6 +27,9 @@ if TYPE_CHECKING:
     from jwtgate.nginx.site import Site
     from jwtgate.plan import Plan
     from jwtgate.run_directory import RunDirectory
+    from jwtgate.supervisor import Child, Supervisor
+
+_log = structlog.get_logger()
 
 # A validator yields to NGINX: who has a cached decision does not feel a flood of tokens that need checking.
 VALIDATOR_NICE = 10
@@ -41,26 +48,47 @@ class Validators:
         """A program for each socket."""
         keys_dir = (plan.state_dir or self._directory.path) / "keys"
 
-        def program(number: int, socket: Path) -> Program:
-            settings = WorkerSettings(socket, self._directory.cache, self._empty, self._owner, keys_dir)
-            return Program(f"validator-{number}", lambda: run_worker(plan, settings), nice=VALIDATOR_NICE)
+        def program(number: int, path: Path) -> Program:
+            settings = WorkerSettings(path, self._directory.cache, self._empty, self._owner, keys_dir)
+            name = f"validator-{number}"
+            return Program(name, lambda: run_worker(plan, settings), nice=VALIDATOR_NICE, about=str(path))
 
-        return [program(number, socket) for number, socket in enumerate(sockets)]
+        return [program(number, path) for number, path in enumerate(sockets)]
+
+
+class ControlSockets:
+    """What the control process listens on. Held here: who asks while that is restarted waits in the queue."""
+
+    def __init__(self, run_dir: Path, admin: str | None) -> None:
+        self._where = admin
+        self.admin = None if admin is None else _listening(bind(admin))
+        self.commands = _listening(listen(control_socket(run_dir), None))
+
+    def require_admin(self, address: str | None) -> None:
+        """Raises StartError when `move_admin` would."""
+        if address not in (None, self._where):
+            bind(address).close()
+
+    def move_admin(self, address: str | None) -> None:
+        """Listen on another address, or on none, from the next control process on. Raises StartError."""
+        if address == self._where:
+            return
+        admin = None if address is None else _listening(bind(address))
+        if self.admin is not None:
+            self.admin.close()
+        self._where, self.admin = address, admin
+
+
+def _listening(listener: socket.socket) -> socket.socket:
+    listener.listen()
+    return listener
 
 
 def control_program(
-    run_dir: Path,
-    channel: Channel,
-    plan: Callable[[], Plan],
-    validators: Callable[[], Sequence[Path]],
-    nginx: Path | None,
+    sockets: ControlSockets, channel: Channel, plan: Callable[[], Plan], site: Callable[[], ControlSettings]
 ) -> Program:
     """The control process. It learns at its start who is there by then."""
-
-    def run() -> None:
-        run_control(plan(), ControlSettings(control_socket(run_dir), validators(), nginx), channel)
-
-    return Program("control", run)
+    return Program("control", lambda: run_control(plan(), site(), channel, sockets.commands, sockets.admin))
 
 
 def nginx_program(nginx: Nginx, site: Callable[[], Site], shutdown_timeout: int) -> Program:
@@ -85,15 +113,32 @@ def signer_listens(plan: Plan) -> bool:
     return plan.signer is None or is_listening(plan.signer.listen)
 
 
-def answers(socket: Path) -> bool:
+def answers(validator: Path) -> bool:
     """Whether a validator answers, be it that it is not ready."""
-    return ask(socket, READY_PATH) is not None
+    return ask(validator, READY_PATH) is not None
 
 
-def is_ready(socket: Path) -> bool:
+def is_ready(validator: Path) -> bool:
     """Whether a validator can do its work."""
-    answer = ask(socket, READY_PATH)
+    answer = ask(validator, READY_PATH)
     return answer is not None and answer[0] == HTTPStatus.OK
+
+
+def replace_validator(supervisor: Supervisor, validators: Iterable[Child], socket: str) -> str:
+    """Kill the validator that listens on a socket; another takes its place. Raises ControlError for nobody's."""
+    for child in validators:
+        if child.program.about == socket:
+            _log.error("a validator does not answer: killed", program=child.program.name)
+            supervisor.kill(child)
+            return f"{child.program.name} is replaced"
+    raise ControlError(f"no validator listens on {socket}")
+
+
+def missing_issuers(sockets: Sequence[Path]) -> set[str]:
+    """The issuers for whose keys validators wait."""
+    answers = [ask(path, READY_PATH) for path in sockets]
+    named = [body.split(", ") for status, body in filter(None, answers) if status != HTTPStatus.OK]
+    return {name for names in named for name in names if name}
 
 
 def is_serving(site: Site) -> bool:

@@ -8,22 +8,25 @@ from __future__ import annotations
 
 import secrets
 import signal
+import time
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import structlog
 
-from jwtgate.control import Channel
-from jwtgate.control.channel import Result
-from jwtgate.errors import ControlError, JwtgateError
+from jwtgate.errors import ControlError, StartError
 from jwtgate.gateway.decisions import forget_decisions
-from jwtgate.nginx.render import render
-from jwtgate.nginx.runtime import check, running_generation, write_configuration
+from jwtgate.gateway.prepare import prepare
+from jwtgate.gateway.programs import is_ready, missing_issuers, replace_validator, signer_programs
+from jwtgate.nginx.runtime import running_generation, write_configuration
+from jwtgate.serve import bind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
-    from jwtgate.control import Order
+    from jwtgate.gateway.prepare import Prepared
+    from jwtgate.gateway.programs import ControlSockets, Validators
     from jwtgate.nginx.binary import Nginx
     from jwtgate.nginx.site import Site
     from jwtgate.plan import Plan
@@ -31,70 +34,153 @@ if TYPE_CHECKING:
 
 _log = structlog.get_logger()
 
-# Seconds for NGINX to answer by a new configuration, once it was told to read it.
-RELOAD_PATIENCE = 30.0
+# Seconds for new validators to be ready, and for NGINX to answer by a new configuration.
+VALIDATORS_PATIENCE = 15.0
+NGINX_PATIENCE = 30.0
+
+
+@dataclass(slots=True)
+class Draining:
+    """Validators of a former configuration, and the NGINX workers that may still ask them."""
+
+    validators: Sequence[Child]
+    nginx_workers: frozenset[int]
+    until: float  # on the monotonic clock
 
 
 @dataclass(slots=True)
 class RunningGateway:
-    """A gateway and its parts, as they are now. `nginx` is its process."""
+    """A gateway and its parts, as they are now. `load` reads its configuration anew."""
 
     supervisor: Supervisor
     binary: Nginx
     plan: Plan
     site: Site
-    channel: Channel = field(default_factory=Channel)
+    make_validators: Validators
+    load: Callable[[], Plan]
+    sockets: ControlSockets
     nginx: Child | None = None
+    control: Child | None = None
+    validators: Sequence[Child] = ()
+    signer: Sequence[Child] = ()
+    draining: list[Draining] = field(default_factory=list)
 
-    def serve(self) -> None:
-        """Do what is asked for, until StopAskedError."""
-        while True:
-            if self.supervisor.wait() is signal.SIGUSR2:
-                for order in self.channel.orders():
-                    self.channel.answer(self._obey(order))
+    def orders(self) -> Mapping[str, Callable[[str], str]]:
+        """What can be asked for, by the names of `jwtgate.control.commands`."""
+        return {
+            "flush": self.flush,
+            "reload": self.reload,
+            "reopen": self.reopen,
+            "replace": lambda path: replace_validator(self.supervisor, self.validators, path),
+        }
 
-    def flush(self) -> str:
+    def flush(self, _argument: str) -> str:
         """Forget all decisions: no request that begins after this is answered from an older one."""
         epoch = secrets.token_hex(8)
-        self._switch(self.plan, replace(self.site, epoch=epoch, generation=secrets.token_hex(8)))
+        plan = self.plan
+        site = replace(self.site, epoch=epoch, generation=secrets.token_hex(8))
+        self._switch(prepare(self.supervisor, lambda: plan, site, self.binary))
         count = forget_decisions(self.site.cache_dir / "decisions", but=epoch)
         return f"flushed: {count} cached decisions are forgotten"
 
-    def _obey(self, order: Order) -> Result:
-        try:
-            act = _ORDERS.get(order.verb)
-            if act is None:
-                raise ControlError(f"the supervisor knows no order {order.verb!r}")
-            done, text = True, act(self)
-        except JwtgateError as error:
-            done, text = False, str(error)
-        log = _log.info if done else _log.error
-        log("order", order=order.verb, done=done, text=text)
-        return Result(order.number, done, text, tuple(map(str, self.site.validator_sockets)))
+    def reload(self, _argument: str) -> str:
+        """Run by what gateway.yaml says now.
 
-    def _switch(self, plan: Plan, site: Site) -> None:
-        """Have NGINX answer by another configuration. Raises NginxError, ControlError: it is the old one still."""
-        if self.nginx is None:
-            raise ControlError("NGINX is not running")
-        before = site.configuration.read_text()
-        candidate = site.configuration.with_suffix(".new")
+        New validators are there before NGINX learns of them, and the old ones go after the NGINX workers that know
+        only these.
+        """
+        site = replace(self.site, generation=secrets.token_hex(8), turn=self.site.turn + 1)
+        prepared = prepare(self.supervisor, self.load, site, self.binary)
+        before = self.plan
+        self._require_possible(prepared.plan)
+        programs = self.make_validators.programs(prepared.plan, prepared.site.validator_sockets)
+        validators = self.supervisor.start(programs, before=self.nginx)
         try:
-            write_configuration(render(plan, site), candidate)
-            check(self.binary, candidate)
-            candidate.replace(site.configuration)
-        finally:
-            candidate.unlink(missing_ok=True)
-        self.supervisor.tell(self.nginx, signal.SIGHUP)
+            self._require_ready(prepared.site, validators)
+            nginx_workers = self._nginx_workers()
+            self._switch(prepared)
+        except BaseException:
+            self.supervisor.retire(validators)
+            raise
+        drained_at = time.monotonic() + max(before.drain_timeout, before.shutdown_timeout) + 1
+        self.draining.append(Draining(self.validators, nginx_workers, drained_at))
+        self.validators = validators
+        self._renew_others(before)
+        return f"reloaded: {len(self.plan.routes)} routes"
+
+    def reopen(self, _argument: str) -> str:
+        """Have NGINX open its log files anew, after somebody has renamed them."""
+        self.supervisor.tell(self._running_nginx(), signal.SIGUSR1)
+        return "log files are opened anew"
+
+    def _switch(self, prepared: Prepared) -> None:
+        """Have NGINX answer by the prepared configuration. Raises ControlError; then the old one answers on."""
+        nginx, site = self._running_nginx(), prepared.site
+        before = site.configuration.read_text()
+        write_configuration(prepared.configuration, site.configuration)
+        self.supervisor.tell(nginx, signal.SIGHUP)
         if not self.supervisor.wait_until(
-            lambda: running_generation(site) == site.generation, patience=RELOAD_PATIENCE
+            lambda: running_generation(site) == site.generation, patience=NGINX_PATIENCE
         ):
             write_configuration(before, site.configuration)
-            self.supervisor.tell(self.nginx, signal.SIGHUP)
+            self.supervisor.tell(nginx, signal.SIGHUP)
             raise ControlError(
                 "NGINX found nothing wrong with the new configuration, but did not begin to answer by it: its log "
                 "says why. The old one is in place, and answers on"
             )
-        self.plan, self.site = plan, site
+        self.plan, self.site = prepared.plan, site
 
+    def _require_possible(self, plan: Plan) -> None:
+        """What NGINX would say in its log only, and what cannot change while the gateway runs."""
+        if plan.run_dir != self.plan.run_dir:
+            raise ControlError("run_dir cannot change while the gateway runs: stop it and start it again")
+        had = {listener.address for listener in self.plan.listeners}
+        try:
+            for listener in plan.listeners:
+                if listener.address not in had:
+                    bind(listener.address).close()
+            self.sockets.require_admin(plan.admin)
+        except StartError as error:
+            raise ControlError(str(error)) from error
 
-_ORDERS: Mapping[str, Callable[[RunningGateway], str]] = {"flush": RunningGateway.flush}
+    def _require_ready(self, site: Site, validators: Sequence[Child]) -> None:
+        ready = self.supervisor.wait_until(
+            lambda: all(map(is_ready, site.validator_sockets)), patience=VALIDATORS_PATIENCE, needs=validators
+        )
+        if not ready:
+            missing = ", ".join(sorted(missing_issuers(site.validator_sockets)))
+            raise ControlError(
+                f"no keys of issuers with start: require: {missing}"
+                if missing
+                else "the new validators did not start; what they said is in the gateway's log"
+            )
+
+    def _renew_others(self, before: Plan) -> None:
+        """The signer, when its settings are others; the control process, for the new Plan."""
+        if self.plan.signer != before.signer:
+            self.supervisor.retire(self.signer)
+            self.signer = self.supervisor.start(signer_programs(self.plan), before=self.control)
+        self.sockets.move_admin(self.plan.admin)
+        if self.control is not None:
+            # It answers first who is waiting for an answer. Its sockets are ours: nobody is refused meanwhile.
+            self.supervisor.tell(self.control, signal.SIGTERM)
+
+    def end_drained(self) -> None:
+        """Retire the validators of former configurations that nobody asks any more."""
+        for old in [*self.draining]:
+            if time.monotonic() > old.until or not old.nginx_workers & self._nginx_workers():
+                self.supervisor.retire(old.validators)
+                self.draining.remove(old)
+
+    def _running_nginx(self) -> Child:
+        if self.nginx is None or self.nginx.pid is None:
+            raise ControlError("NGINX is not running at the moment; it is being started again")
+        return self.nginx
+
+    def _nginx_workers(self) -> frozenset[int]:
+        pid = None if self.nginx is None else self.nginx.pid
+        try:
+            listed = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+        except OSError:
+            return frozenset()
+        return frozenset(map(int, listed.split()))

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import resource
 import secrets
+import signal
 from math import inf
 from typing import TYPE_CHECKING
 
-from jwtgate.control import Channel
-from jwtgate.control.channel import Result
+from jwtgate.control import Channel, ControlSettings
 from jwtgate.errors import StartError
+from jwtgate.gateway.desk import Desk
 from jwtgate.gateway.programs import (
+    ControlSockets,
     Validators,
     answers,
     control_program,
     is_ready,
     is_serving,
     nginx_program,
+    replace_validator,
     signer_listens,
     signer_programs,
 )
@@ -48,14 +51,16 @@ def run_gateway(
     nginx: Nginx,
     *,
     run_dir: Path | None = None,
+    load: Callable[[], Plan],
     beside: Sequence[Program] = (),
     is_ready: Callable[[], bool] = lambda: True,
     on_ready: Callable[[Site], None],
 ) -> int:
     """Run until SIGTERM or SIGINT; returns an exit code.
 
-    `beside` are further programs to keep running; `is_ready` says when they are. Raises StartError, NginxError
-    and UnquotableError for what keeps the gateway from starting.
+    `load` reads the configuration anew, for a reload. `beside` are further programs to keep running;
+    `is_ready` says when they are. Raises StartError, NginxError and UnquotableError for what keeps the gateway
+    from starting.
     """
     _require_addresses(plan)
     _raise_open_files()
@@ -67,33 +72,32 @@ def run_gateway(
         site = make_site(plan, nginx, directory)
         write_configuration(render(plan, site), site.configuration)
         check(nginx, site.configuration)
+        sockets = ControlSockets(directory.path, plan.admin)
         try:
             with Supervisor() as supervisor:
-                gateway = RunningGateway(supervisor, nginx, plan, site)
-                _start(gateway, Validators(directory), beside, is_ready)
+                gateway = RunningGateway(supervisor, nginx, plan, site, Validators(directory), load, sockets)
+                desk = _start(gateway, beside, is_ready)
                 on_ready(site)
-                gateway.serve()
+                signals = {signal.SIGHUP: "reload", signal.SIGUSR1: "reopen"}
+                desk.serve(gateway.orders(), signals, gateway.end_drained)
         except StopAskedError:
-            pass
-    return 0
+            return 0
 
 
-def _start(
-    gateway: RunningGateway, validators: Validators, beside: Sequence[Program], is_ready: Callable[[], bool]
-) -> None:
+def _start(gateway: RunningGateway, beside: Sequence[Program], is_ready: Callable[[], bool]) -> Desk:
     """Start everything. NGINX, and with it the port, comes last: when somebody is there to decide."""
-    supervisor, plan, site = gateway.supervisor, gateway.plan, gateway.site
-    patience = _patience(plan)
+    supervisor, plan, site, channel = gateway.supervisor, gateway.plan, gateway.site, Channel()
     control = control_program(
-        site.run_dir,
-        gateway.channel,
+        gateway.sockets,
+        channel,
         lambda: gateway.plan,
-        lambda: gateway.site.validator_sockets,
-        site.control_socket,
+        lambda: ControlSettings(gateway.site.validator_sockets, gateway.site.control_socket),
     )
-    parts = supervisor.start(
-        [*beside, *signer_programs(plan), control, *validators.programs(plan, site.validator_sockets)]
-    )
+    others = supervisor.start(beside)
+    gateway.signer = supervisor.start(signer_programs(plan))
+    (gateway.control,) = supervisor.start([control])
+    gateway.validators = supervisor.start(gateway.make_validators.programs(plan, site.validator_sockets))
+    parts = [*others, *gateway.signer, gateway.control, *gateway.validators]
     up = supervisor.wait_until(lambda: all(map(answers, site.validator_sockets)), patience=PATIENCE, needs=parts)
     if up:
         (gateway.nginx,) = supervisor.start(
@@ -101,10 +105,11 @@ def _start(
         )
         parts.append(gateway.nginx)
         up = supervisor.wait_until(
-            lambda: is_serving(site) and signer_listens(plan) and is_ready(), patience=patience, needs=parts
+            lambda: is_serving(site) and signer_listens(plan) and is_ready(), patience=_patience(plan), needs=parts
         )
     if not up:
         raise StartError("the gateway did not start; what its parts said stands above")
+    return Desk(supervisor, channel, gateway.control)
 
 
 def run_validators(plan: Plan, *, run_dir: Path | None = None, on_ready: Callable[[Path], None]) -> int:
@@ -114,29 +119,25 @@ def run_validators(plan: Plan, *, run_dir: Path | None = None, on_ready: Callabl
     """
     _require_addresses(plan, listeners=False)
     _raise_open_files()
-    with (
-        signals_held(),
-        run_directory(run_dir or plan.run_dir or default_run_dir(), keep=True) as directory,
-    ):
-        sockets = validator_sockets(directory.path, plan.workers)
-        channel = Channel()
-        control = control_program(directory.path, channel, lambda: plan, lambda: sockets, None)
+    where = run_dir or plan.run_dir or default_run_dir()
+    with signals_held(), run_directory(where, keep=True) as directory:
+        paths = validator_sockets(directory.path, plan.workers)
+        channel, sockets = Channel(), ControlSockets(directory.path, plan.admin)
+        settings = ControlSettings(paths, None)
         try:
             with Supervisor() as supervisor:
-                parts = supervisor.start([control, *Validators(directory).programs(plan, sockets)])
+                (control,) = supervisor.start([control_program(sockets, channel, lambda: plan, lambda: settings)])
+                validators = supervisor.start(Validators(directory).programs(plan, paths))
                 if not supervisor.wait_until(
-                    lambda: all(map(is_ready, sockets)), patience=_patience(plan), needs=parts
+                    lambda: all(map(is_ready, paths)), patience=_patience(plan), needs=[control, *validators]
                 ):
                     raise StartError("the validators did not start; what they said stands above")
                 on_ready(directory.path)
-                while True:
-                    supervisor.wait()
-                    for order in channel.orders():
-                        text = f"{order.verb}: NGINX was not started by this gateway; do it where it was"
-                        channel.answer(Result(order.number, done=False, text=text, validators=()))
+                Desk(supervisor, channel, control).serve(
+                    {"replace": lambda path: replace_validator(supervisor, validators, path)}, {}
+                )
         except StopAskedError:
-            pass
-    return 0
+            return 0
 
 
 def make_site(plan: Plan, nginx: Nginx, directory: RunDirectory) -> Site:

@@ -112,8 +112,13 @@ class Gateway(Section):
     )
     shutdown_timeout: Timeout = Field(
         default=5,
-        description="How long connections in use may go on when the gateway stops or is reloaded.",
+        description="How long connections in use may go on when the gateway stops.",
         examples=["5s"],
+    )
+    drain_timeout: Timeout = Field(
+        default=60,
+        description="How long connections in use may go on by the former configuration after a reload.",
+        examples=["60s"],
     )
     run_dir: FilePath | None = Field(
         default=None,
