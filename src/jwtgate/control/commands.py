@@ -67,7 +67,8 @@ async def revoke(running: Running, arguments: Arguments) -> Any:
             f"{', '.join(silent)} of {len(answers)} validators did not answer, and may not have read the "
             "deny-list; cached decisions are as they were: try again"
         )
-    read = [msgspec.json.decode(said.body, type=DeniedAnswer) for said in answers.values() if isinstance(said, Said)]
+    spoken = [said for said in answers.values() if isinstance(said, Said)]
+    read = [msgspec.json.decode(said.body, type=DeniedAnswer) for said in spoken]
     for each in read:
         if each.file != arguments.get("file"):
             raise ControlError(
