@@ -101,8 +101,6 @@ ABSENT: Final = object()
 DISTANCES: Final = (-1, -0.5, 0, 0.5, 1, 2**70)
 GOOD: Final[dict[str, object]] = {"iss": ISSUER, "aud": "services", "exp": NOW + 60, "nbf": NOW, "iat": NOW}
 
-# What can be wrong with a token, or odd: one or two of these are done to a good one, so that most tokens are at
-# the border of what is accepted, and the removal of any one check of ours lets something in that a peer refuses.
 Change = dict[str, object]
 
 
@@ -110,6 +108,8 @@ def each(name: str, *values: object) -> list[Change]:
     return [{name: value} for value in values]
 
 
+# What can be wrong with a token, or odd: one or two of these are done to a good one, so that most tokens are at
+# the border of what is accepted, and the removal of any one check of ours lets something in that a peer refuses.
 HEADER_CHANGES: Final[list[Change]] = [
     {"alg": ABSENT},
     {"alg": None},
