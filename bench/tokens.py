@@ -323,13 +323,13 @@ PAGE: Final = """# Verification of a token
 
 CPU time for each token, by `python -m bench.tokens`. The bare check is `cryptography`'s `verify` alone, on the
 same inputs, with everything prepared: key object, padding and hash objects, signature in DER, data cut out. The
-verification is `verify_token`: size, base64url, header, issuer, key, signature, JSON, duplicate members, claims. The
-gateway's decision has, on top of it, the SHA-256 of the token, the memory of verified tokens (asked and filled),
-policy, identity headers and how long NGINX may cache it. Both ratios are to the bare check. PyJWT and joserfc check the same
-claims with a prepared key; an empty cell says that the library lacks the algorithm.
+verification is `verify_token`: size, base64url, header, issuer, key, signature, JSON, duplicate members,
+claims. The gateway's decision has, on top of it, the SHA-256 of the token, the memory of verified tokens (asked
+and filled), policy, identity headers and how long NGINX may cache it. Both ratios are to the bare check. PyJWT
+and joserfc check the same claims with a prepared key; an empty cell says that the library lacks the algorithm.
 
-{count} distinct tokens for each algorithm, in slices of {slice} that take turns; best of three, medians. A token
-seen before has only its signature check saved: claims and policy are evaluated again. The goal for it is
+{count} distinct tokens for each algorithm, in slices of {slice} that take turns; best of three, medians. A
+token seen before has only its signature check saved: claims and policy are evaluated again. The goal for it is
 {seen_goal:.0f} µs where the bare check of ES256 takes 63 µs, in proportion.
 
 {table}
@@ -338,11 +338,11 @@ seen before has only its signature check saved: claims and policy are evaluated 
 
 ## What is left
 
-What `verify_token` adds is mostly base64url, JSON and the look for duplicate members. For RS256 its steps take 4.2 µs
-in a loop of their own, and 5.4 µs between signature checks, which push code and data out of the processor's caches.
+What `verify_token` adds is mostly base64url, JSON and the look for duplicate members. For RS256 its steps take
+4.2 µs in a loop of their own, and 5.4 µs between signature checks, which push code and data out of the caches.
 The gateway adds the SHA-256 of the token (1.4 µs, a fifth of it the hash itself), filling the memory (0.6 µs),
-identity headers and the end of the decision (1 µs). Allocation and page faults are no part of it: the kernel has 0.6 %
-of the time. RS256 has the largest ratio because its bare check is the shortest.
+identity headers and the end of the decision (1 µs). Allocation and page faults are no part of it: the kernel
+has 0.6 % of the time. RS256 has the largest ratio because its bare check is the shortest.
 """
 
 

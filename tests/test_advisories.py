@@ -10,9 +10,13 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+from base64 import b64encode
+from math import factorial, gcd, prod
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 from joserfc import jwe
 from joserfc.jwk import OctKey
 
@@ -22,7 +26,9 @@ from jwtgate import (
     Reason,
     SigningKey,
     VerifiedToken,
+    decrypt,
     generate_signing_key,
+    import_decryption_key,
     mint,
     read_jwks,
     secret_keyset,
@@ -31,8 +37,10 @@ from jwtgate import (
 from jwtgate.authenticate import Allow, Authenticator, Credential, Deny
 from jwtgate.config import load_text
 from jwtgate.errors import ConfigError
-from jwtgate.keys.encoding import encode_base64url
-from jwtgate.tokens import VerifiedTokens
+from jwtgate.keys import serialise_signing_key
+from jwtgate.keys.algorithms import CURVES
+from jwtgate.keys.encoding import decode_base64url, encode_base64url
+from jwtgate.tokens import VerifiedTokens, token_digest
 from jwtgate.validator.extract import extract
 
 if TYPE_CHECKING:
@@ -122,6 +130,20 @@ def test_cve_2022_29217_a_public_key_is_never_an_hmac_secret(key: SigningKey) ->
         }
 
 
+@pytest.mark.parametrize("key", [EC, RSA], ids=["ES256", "RS256"])
+def test_cve_2024_33663_a_public_key_in_whatever_form_is_no_secret(key: SigningKey) -> None:
+    public = load_pem_private_key(serialise_signing_key(key, None), None).public_key()
+    pem, der = (
+        public.public_bytes(encoding, PublicFormat.SubjectPublicKeyInfo)
+        for encoding in (Encoding.PEM, Encoding.DER)
+    )
+    ssh = public.public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH)
+    jwk = json.dumps(key.public_jwk()).encode()
+    for secret in (pem, der, b64encode(der), ssh, jwk, b'{"keys":[' + jwk + b"]}"):
+        with pytest.raises(KeyRefusedError):
+            secret_keyset(secret, ["HS256"])
+
+
 def test_symmetric_and_asymmetric_algorithms_are_never_configured_together() -> None:
     assert configured(f"{{{ISSUER_YAML}, audience: a, algorithms: [HS256, ES256]}}")
     assert configured(f"{{{ISSUER_YAML}, audience: a, algorithms: [HS256]}}")
@@ -192,6 +214,54 @@ def test_malleable_encodings_one_token_has_one_spelling() -> None:
         assert judged(spelling) is Reason.TOKEN_MALFORMED
 
 
+def test_what_a_signature_of_another_value_would_be_is_refused_but_for_ecdsas_twin() -> None:
+    """docs/decisions: the twin of an ECDSA signature verifies, by ECDSA's definition. Nothing relies on it."""
+    head, payload, signature = mint(CLAIMS, EC).split(".")
+    octets = decode_base64url(signature.encode()) or b""
+    r, s = int.from_bytes(octets[:32], "big"), int.from_bytes(octets[32:], "big")
+    order = CURVES["P-256"].order
+
+    def with_pair(first: int, second: int) -> str:
+        return (
+            f"{head}.{payload}.{encode_base64url(first.to_bytes(32, 'big') + second.to_bytes(32, 'big')).decode()}"
+        )
+
+    twin = with_pair(r, order - s)
+    assert judged(twin) == "allowed"
+    assert judged(with_pair(order - r, s)) is Reason.SIGNATURE_INVALID
+    # The memory of verified tokens goes by the whole token: the twin is another one, and verified by itself.
+    assert token_digest(twin) != token_digest(with_pair(r, s))
+
+
+# RFC 8032, sections 5.1 and 5.2: the orders of the groups.
+EDWARDS_ORDERS = {
+    "Ed25519": 2**252 + 27742317777372353535851937790883648493,
+    "Ed448": 2**446 - 13818066809895115352007386748515426880336692474882178609894547503885,
+}
+
+
+@pytest.mark.parametrize("algorithm", ["Ed25519", "Ed448", "RS256", "PS256", "ML-DSA-44"])
+def test_signatures_of_other_algorithms_have_no_twin(algorithm: str) -> None:
+    key = generate_signing_key(algorithm)
+    token = mint(CLAIMS, key)
+    signing_input, _, signature = token.rpartition(".")
+    octets = decode_base64url(signature.encode()) or b""
+    others = [octets + b"\0", b"\0" + octets, bytes((octets[0] ^ 1, *octets[1:]))]
+    if algorithm in EDWARDS_ORDERS:  # S and S + L
+        half = len(octets) // 2
+        beyond = int.from_bytes(octets[half:], "little") + EDWARDS_ORDERS[algorithm]
+        others.append(octets[:half] + beyond.to_bytes(half, "little"))
+    if algorithm in {"RS256", "PS256"}:  # s and n - s; s + n where it fits
+        s, n = (
+            int.from_bytes(decode_base64url(text.encode()) or b"") for text in (signature, key.public_jwk()["n"])
+        )
+        others += [value.to_bytes(256) for value in (n - s, s + n) if value < 1 << 2048]
+    assert judged(token, keyset(key), (algorithm,)) == "allowed"
+    for other in others:
+        spelling = f"{signing_input}.{encode_base64url(other).decode()}"
+        assert judged(spelling, keyset(key), (algorithm,)) is Reason.SIGNATURE_INVALID
+
+
 @pytest.mark.parametrize(
     "extension",
     [
@@ -237,11 +307,28 @@ def test_cve_2026_48990_the_json_serialisation_is_no_token() -> None:
         assert judged(json.dumps(document)) is Reason.TOKEN_MALFORMED
 
 
+SHARED = OctKey.import_key({"kty": "oct", "k": encode_base64url(bytes(range(32))).decode()})
+OPENER = import_decryption_key({**SHARED.as_dict(private=True), "alg": "dir"})
+
+
+def encrypted(content: str, **header: str) -> str:
+    members = {"alg": "dir", "enc": "A256GCM", "cty": "JWT", **header}
+    return jwe.encrypt_compact(members, content, SHARED, algorithms=["dir", "A256GCM", "DEF"])
+
+
 def test_cve_2026_29000_and_cve_2026_49230_encryption_is_no_proof_of_origin() -> None:
-    shared = OctKey.import_key({"kty": "oct", "k": encode_base64url(bytes(range(32))).decode()})
-    encrypted = jwe.encrypt_compact({"alg": "dir", "enc": "A256GCM"}, json.dumps(CLAIMS).encode(), shared)
-    assert isinstance(judged(encrypted), Reason)
-    assert isinstance(judged(encrypted, secret_keyset(bytes(range(32)), ["HS256"]), ("HS256",)), Reason)
+    claims = encrypted(json.dumps(CLAIMS))
+    unsecured = f"{segment({'alg': 'none'}).decode()}.{segment(CLAIMS).decode()}."
+    assert judged(claims) is Reason.TOKEN_MALFORMED
+    assert judged(claims, secret_keyset(bytes(range(32)), ["HS256"]), ("HS256",)) is Reason.TOKEN_MALFORMED
+    assert decrypt(claims, OPENER) is Reason.TOKEN_MALFORMED
+    assert decrypt(encrypted(unsecured), OPENER) is Reason.TOKEN_MALFORMED
+    signed_inside = mint(CLAIMS, EC)
+    assert decrypt(encrypted(signed_inside), OPENER) == signed_inside
+
+
+def test_cve_2025_61920_an_encrypted_token_is_not_inflated_either() -> None:
+    assert decrypt(encrypted(mint(CLAIMS, EC), zip="DEF"), OPENER) is Reason.HEADER_INVALID
 
 
 PLAN = load_text(
@@ -320,22 +407,36 @@ def test_an_hmac_secret_shorter_than_the_hash_is_refused(algorithm: str, least: 
         secret_keyset(bytes(range(least - 1)), [algorithm])
 
 
-def weak_rsa(bits: int = 2048, exponent: int = 65537) -> dict[str, str]:
-    modulus = (1 << (bits - 1)) | 1
-    return {
-        "kty": "RSA",
-        "n": encode_base64url(modulus.to_bytes((bits + 7) // 8, "big")).decode(),
-        "e": encode_base64url(exponent.to_bytes(3, "big").lstrip(b"\0")).decode(),
-    }
+def number(value: int) -> str:
+    return encode_base64url(value.to_bytes((value.bit_length() + 7) // 8, "big")).decode()
+
+
+RSA_PRIVATE = rsa.generate_private_key(65537, 2048).private_numbers()
+MODULUS, PRIME = RSA_PRIVATE.public_numbers.n, RSA_PRIVATE.p
+SMALL_PRIMES = prod(n for n in range(3, 168) if all(n % other for other in range(2, n)))
+ROCA = 65537 + SMALL_PRIMES * (MODULUS // SMALL_PRIMES // 2 * 2)  # 65537 modulo each of them, and odd
+NEIGHBOUR = next(n for n in range(PRIME + 1000, PRIME + 9000) if gcd(n, factorial(10_000)) == 1)
 
 
 @pytest.mark.parametrize(
-    "jwk", [weak_rsa(bits=1024), weak_rsa(bits=2047), weak_rsa(exponent=1)], ids=["1024", "2047", "e=1"]
+    ("modulus", "exponent", "why"),
+    [
+        (MODULUS >> 1024, 65537, "an RSA key of 1024 bits"),
+        (MODULUS >> 1, 65537, "an RSA key of 2047 bits"),
+        (MODULUS, 1, "exponent"),
+        (MODULUS, 2, "exponent"),
+        (ROCA, 65537, "CVE-2017-15361"),
+        (PRIME * NEIGHBOUR, 65537, "CVE-2022-26320"),
+        (PRIME * PRIME, 65537, "a square"),
+        (MODULUS - MODULUS % 9973, 65537, "a prime factor below"),
+    ],
+    ids=["1024 bits", "2047 bits", "e=1", "e=2", "CVE-2017-15361", "CVE-2022-26320", "a square", "a small factor"],
 )
-def test_weak_rsa_keys_are_refused_when_the_set_is_read(jwk: dict[str, str]) -> None:
-    keys = read_jwks(json.dumps({"keys": [jwk, EC.public_jwk()]}).encode())
+def test_weak_rsa_keys_are_refused_when_the_set_is_read(modulus: int, exponent: int, why: str) -> None:
+    weak = {"kty": "RSA", "n": number(modulus), "e": number(exponent)}
+    keys = read_jwks(json.dumps({"keys": [weak, EC.public_jwk()]}).encode())
     assert [key.kid for key in keys.keys] == [EC.kid]
-    assert keys.notes
+    assert why in "".join(keys.notes)
 
 
 def test_a_key_set_that_mixes_secret_and_public_keys_is_refused() -> None:
