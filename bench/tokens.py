@@ -2,8 +2,8 @@
 
 For each algorithm the same distinct tokens go through: the bare check (key prepared, signature converted, data cut
 out beforehand); jwtgate's whole verification (`verify_token`: parse, issuer, key, signature, claims); the gateway's
-whole decision (`Authenticator`: the same, digest and memory of verified tokens, identity headers, how long it may be
-cached), about new tokens and about tokens seen before; PyJWT and joserfc, checking the same claims with a prepared
+whole decision (`Authenticator`: the same, digest and memory of verified tokens, identity headers, how long it may
+be cached), about new tokens and about tokens seen before; PyJWT and joserfc, checking the same claims with a prepared
 key. All take turns on one slice of tokens after the other, three times, so that a noisy machine is noisy for each.
 Of the three the best counts; the figures are medians over the slices, the ratios medians of those within a slice.
 
@@ -282,6 +282,8 @@ def _ratio(ours: Sequence[float], bare: Sequence[float]) -> float:
     return statistics.median(mine / theirs for mine, theirs in zip(ours, bare, strict=True))
 
 
+MEMORY_HEADING: Final = "## Memory"
+
 HEADINGS: Final = (
     "algorithm",
     "token",
@@ -365,6 +367,13 @@ def report(rows: Sequence[Row], count: int) -> str:
     return PAGE.format(count=count, slice=SLICE, seen_goal=SEEN_GOAL, table="\n".join(table), versions=versions)
 
 
+def memory_section(page: Path) -> str:
+    """What `bench.tokens_memory` wrote at the end of the page."""
+    text = page.read_text(encoding="utf-8") if page.exists() else ""
+    start = text.find(MEMORY_HEADING)
+    return "" if start < 0 else "\n" + text[start:]
+
+
 def main() -> None:
     """Measure, print, write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -385,7 +394,8 @@ def main() -> None:
     console.print(table)
     if arguments.output:
         arguments.output.parent.mkdir(parents=True, exist_ok=True)
-        arguments.output.write_text(report(rows, arguments.tokens), encoding="utf-8")
+        kept = memory_section(arguments.output)
+        arguments.output.write_text(report(rows, arguments.tokens) + kept, encoding="utf-8")
         console.print(f"written to {arguments.output}")
 
 
