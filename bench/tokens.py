@@ -1,11 +1,12 @@
 """What a token's verification costs, over the bare signature check of `cryptography` on the same inputs.
 
-For each algorithm the same distinct tokens go through: the bare check (key prepared, signature converted, data cut
-out beforehand); jwtgate's whole verification (`verify_token`: parse, issuer, key, signature, claims); the gateway's
-whole decision (`Authenticator`: the same, digest and memory of verified tokens, identity headers, how long it may
-be cached), about new tokens and about tokens seen before; PyJWT and joserfc, checking the same claims with a prepared
-key. All take turns on one slice of tokens after the other, three times, so that a noisy machine is noisy for each.
-Of the three the best counts; the figures are medians over the slices, the ratios medians of those within a slice.
+For each algorithm the same distinct tokens go through: the bare check (key prepared, signature converted, data
+cut out beforehand); jwtgate's whole verification (`verify_token`: parse, issuer, key, signature, claims); the
+gateway's whole decision (`Authenticator`: the same, digest and memory of verified tokens, identity headers, how
+long it may be cached), about new tokens and about tokens seen before; PyJWT and joserfc, checking the same
+claims with a prepared key. All take turns on one slice of tokens after the other, three times, so that a noisy
+machine is noisy for each. Of the three the best counts; the figures are medians over the slices, the ratios
+medians of those within a slice.
 
     python -m bench.tokens [--tokens 10000] [--algorithms ES256 RS256 …] [--output docs/benchmarks/tokens.md]
 """

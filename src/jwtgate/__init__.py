@@ -31,10 +31,11 @@ from jwtgate.reasons import Reason
 from jwtgate.tokens import ClaimRules, VerifiedToken, mint, verify_token
 
 if TYPE_CHECKING:
-    from jwtgate.tokens.nested import decrypt, import_decryption_key
+    from jwtgate.tokens.nested import DecryptionKey, decrypt, import_decryption_key
 
 __all__ = [
     "ClaimRules",
+    "DecryptionKey",
     "JwtgateError",
     "Key",
     "KeyRefusedError",
@@ -56,7 +57,7 @@ if not TYPE_CHECKING:
 
     def __getattr__(name: str) -> object:
         """What few need comes when it is asked for: its library takes as long to import as all the rest."""
-        if name in {"decrypt", "import_decryption_key"}:
+        if name in {"DecryptionKey", "decrypt", "import_decryption_key"}:
             from jwtgate.tokens import nested
 
             return getattr(nested, name)
