@@ -7,7 +7,7 @@ import math
 import os
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -293,6 +293,46 @@ routes: [{{path: /, upstream: backend, policy: caller, staleness: 60s}}]
     assert hits > 10
     assert {status for _, ended, status in answers if ended < exp - 0.2} == {200}
     assert {status for began, _, status in answers if began >= exp} == {401}
+
+
+def _token_of(size: int, issuer: Issuer, **claims: Any) -> str:
+    """A token of that many bytes."""
+    guess = (size - len(issuer.token(**claims))) * 3 // 4
+    # Base64 has no text of every length; the type in the header makes up for it.
+    tokens = (
+        issuer.token(typ=typ, padding="p" * padding, **claims)
+        for typ in ("JWT", "JWTJ", "JWTJW")
+        for padding in range(guess - 20, guess)
+    )
+    return next(token for token in tokens if len(token) == size)
+
+
+def test_the_largest_token_is_cached_with_its_headers_and_one_byte_more_is_refused(
+    nginx: Path, backend: Backend, issuer: Issuer
+) -> None:
+    """With as much identity as a decision may carry (see jwtgate.identity)."""
+    text = f"""
+issuers:
+  main: {{issuer: {URL}, jwks: {issuer.jwks_url}, audience: {AUDIENCE}, algorithms: [ES256], max_token_bytes: 8k}}
+policies: {{caller: {{issuer: main}}}}
+upstreams: {{backend: http://{backend.address}}}
+routes: [{{path: /, upstream: backend, policy: caller, staleness: 60s, identity: {{X-User: sub, X-Roles: roles}}}}]
+"""
+    with Gateway(text, nginx=nginx) as gateway:
+        largest = _token_of(8192, issuer, sub="s" * 500, roles="r" * 900)
+        for expected in ("MISS", "HIT", "HIT"):
+            answer = gateway.request("/", token=largest)
+            assert answer.status == 200
+            assert cached(gateway, answer) == expected
+            got = dict(answer.json()["headers"])
+            assert (got["x-user"], got["x-roles"]) == ("s" * 500, "r" * 900)
+        for size in (8193, 8300, 12_000, 15_000, 17_000, 40_000):
+            answer = gateway.request("/", token=largest + "x" * (size - len(largest)))
+            assert (answer.status, answer.json()["code"]) == (401, "invalid_token"), size
+            entry = gateway.logged(answer.headers["x-request-id"])
+            assert entry["reason"] in ("token_too_large", "header_too_large")
+        assert "not enough" not in gateway.said
+        assert "too big" not in gateway.said
 
 
 def test_when_the_cache_is_over_its_share_requests_pass_uncached(

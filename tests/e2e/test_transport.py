@@ -243,6 +243,10 @@ def test_a_service_that_is_down_is_502(gateway: Gateway, issuer: Issuer) -> None
         ("/strip/x%25y", "/x%25y"),
         ("/exact", "/exact"),
         ("/encoded/a%2Fb", "/encoded/a%2Fb"),
+        ("/encoded/a%2F%2fb%2F", "/encoded/a%2F%2fb%2F"),
+        ("/encoded/a%2Eb", "/encoded/a%2Eb"),
+        ("/encoded/%2Ehidden", "/encoded/%2Ehidden"),
+        ("/encoded/a...", "/encoded/a..."),
         ("/slash/x", "/slash/x"),
     ],
 )
@@ -273,6 +277,22 @@ def test_a_missing_slash_is_redirected_where_the_route_says_so(gateway: Gateway)
 )
 def test_a_path_that_could_be_read_in_two_ways_is_refused(gateway: Gateway, issuer: Issuer, path: str) -> None:
     assert is_problem(gateway.request(path, token=issuer.token()), 400, "invalid_request")
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        *("../encoded/x", "x/..", "x/.", "./x", "%2e%2e/encoded/x", "x/%2E%2e/y", "x/.%2e/y", "x/%2e"),
+        *("a%2f..%2fb", "a%2F%2e%2E%2fb", "a%2f.", "a%2f./b", "..%2Fencoded/x"),
+        *("a%5cb", "a\\b", "a%00b", "a;b", "a%3Bb", "a%3b/../b"),
+    ],
+)
+def test_a_route_that_wants_encoded_slashes_gets_nothing_else_that_is_ambiguous(
+    gateway: Gateway, issuer: Issuer, backend: Backend, rest: str
+) -> None:
+    before = len(backend.seen)
+    assert gateway.request(f"/encoded/{rest}", token=issuer.token()).status in (400, 404)
+    assert len(backend.seen) == before
 
 
 def test_a_route_can_answer_in_its_own_words(gateway: Gateway) -> None:

@@ -1,0 +1,68 @@
+"""The directories of a gateway: made private, and nobody else's."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from jwtgate.errors import StartError
+from jwtgate.run_directory import run_directory
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture
+def place() -> Iterator[Path]:
+    """A directory that NGINX's workers can get to, whoever they are."""
+    with tempfile.TemporaryDirectory(prefix="jwtgate-test-") as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
+def test_a_directory_that_holds_something_of_somebody_is_refused_and_left_as_it_is(place: Path) -> None:
+    run_dir = place / "home"
+    run_dir.mkdir(mode=0o755)
+    (run_dir / "letter").write_text("dear")
+    with (
+        pytest.raises(StartError, match="is not empty, and no gateway has left it behind"),
+        run_directory(run_dir),
+    ):
+        pytest.fail("it was used")
+    assert [file.name for file in run_dir.iterdir()] == ["letter"]
+    assert run_dir.stat().st_mode & 0o777 == 0o755
+
+
+def test_a_file_or_a_link_in_its_place_is_refused(place: Path) -> None:
+    (place / "target").mkdir()
+    (place / "link").symlink_to(place / "target")
+    (place / "file").write_text("")
+    for name in ("link", "file"):
+        with pytest.raises(StartError), run_directory(place / name):
+            pytest.fail("it was used")
+    assert list((place / "target").iterdir()) == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a directory that is somebody else's")
+def test_somebody_elses_directory_is_refused(place: Path) -> None:
+    run_dir = place / "theirs"
+    run_dir.mkdir()
+    os.chown(run_dir, 12345, 12345)
+    with pytest.raises(StartError, match="belongs to another user"), run_directory(run_dir):
+        pytest.fail("it was used")
+    assert run_dir.stat().st_uid == 12345
+
+
+def test_what_a_gateway_left_behind_is_used_again_and_emptied(place: Path) -> None:
+    run_dir = place / "run"
+    with run_directory(run_dir, keep=True):
+        (run_dir / "temp" / "old").write_text("")
+    with run_directory(run_dir) as directory:
+        assert list((run_dir / "temp").iterdir()) == []
+        assert directory.cache.stat().st_mode & 0o077 in (0, 0o011)  # 0711 for workers who are somebody else
+        assert (directory.cache / "decisions").stat().st_mode & 0o777 == 0o700
+    assert not (run_dir / "sockets").exists()
