@@ -34,6 +34,8 @@ COMMANDS = [
     "up",
     "reload",
     "flush",
+    "keys",
+    "keys refresh",
     "check",
     "render",
     "explain",

@@ -18,6 +18,7 @@ COMMANDS = (
     "up",
     "reload",
     "flush",
+    "keys",
     "revoke",
     "check",
     "render",

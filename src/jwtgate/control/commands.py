@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from jwtgate.control.keys import refresh_keys, show_keys
 from jwtgate.control.parts import Said, Silence
 from jwtgate.errors import ControlError
 from jwtgate.validator import DENIED_PATH, DeniedAnswer
@@ -92,5 +93,7 @@ COMMANDS: Mapping[str, Command] = {
     "status": Command(status),
     "flush": Command(flush, patience=200.0),
     "reload": Command(reload, patience=200.0),
+    "keys": Command(show_keys),
+    "keys-refresh": Command(refresh_keys, patience=240.0),
     "revoke": Command(revoke, patience=260.0),
 }

@@ -1,0 +1,162 @@
+"""`jwtgate keys …`: the keys of the issuers that a running gateway trusts."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from jwtgate.cli.help_text import help_text
+from jwtgate.cli.options import RunDir, running_in
+from jwtgate.control import ask_gateway
+from jwtgate.jwks import IssuerView, KeyView
+
+keys = typer.Typer(invoke_without_command=True, no_args_is_help=False)
+
+_Config = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        "-c",
+        metavar="GATEWAY.YAML",
+        help="The running gateway's configuration; it names `run_dir`.",
+    ),
+]
+_Json = Annotated[bool, typer.Option("--json", help="Everything there is to say, as JSON.")]
+
+_WIDTH = 160  # columns that a table may take
+
+_ORIGINS = {
+    "fetched": "fetched",
+    "snapshot": "from disk, not confirmed since the start",
+    "file": "a file",
+    "inline": "in gateway.yaml",
+    "secret": "a shared secret",
+}
+
+
+def show(ctx: typer.Context, config: _Config = None, run_dir: RunDir = None, as_json: _Json = False) -> None:
+    """Show the keys of each issuer as a running gateway has them: where from, how old, when used.
+
+    Example: [bold]jwtgate keys --json[/bold]
+    """
+    if ctx.invoked_subcommand is None:
+        _print(ask_gateway(running_in(config, run_dir), "keys"), as_json=as_json)
+
+
+def refresh(
+    issuer: Annotated[
+        str | None, typer.Argument(metavar="[ISSUER]", help="Its name in gateway.yaml. Default: all of them.")
+    ] = None,
+    config: _Config = None,
+    run_dir: RunDir = None,
+    as_json: _Json = False,
+) -> None:
+    """Fetch keys now, in all workers, and forget the decisions that older keys allowed.
+
+    When it returns with 0, a key that its issuer has removed is no longer accepted.
+
+    Example: [bold]jwtgate keys refresh idp[/bold]
+    """
+    told = ask_gateway(running_in(config, run_dir), "keys-refresh", {"issuer": issuer})
+    _print(told, as_json=as_json)
+    failing = any(view.failing and _is_meant(view, issuer) for view in _views(told))
+    if failing or told["answering"] < told["workers"] or "not_flushed" in told:
+        raise typer.Exit(1)
+
+
+def _is_meant(view: IssuerView, issuer: str | None) -> bool:
+    """Whether its keys were asked for: all are, or by its name, or that of the template or a tenant."""
+    return (
+        issuer is None
+        or issuer == view.name
+        or issuer.startswith(f"{view.name}/")
+        or view.name.startswith(f"{issuer}/")
+    )
+
+
+def _views(told: dict[str, Any]) -> tuple[IssuerView, ...]:
+    return msgspec.convert(told["issuers"], tuple[IssuerView, ...])
+
+
+def _print(told: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps(told, indent=2))
+        return
+    console = Console(highlight=False, soft_wrap=True)
+    now = time.time()
+    for number, view in enumerate(_views(told)):
+        if number:
+            console.print()
+        _print_issuer(console, view, now)
+    if told["answering"] < told["workers"]:
+        missing = told["workers"] - told["answering"]
+        console.print(Text(f"\n{missing} of {told['workers']} validators did not answer", "red"))
+    if "flushed" in told:
+        console.print(Text(f"\n{told['flushed']}", "dim"))
+    if "not_flushed" in told:
+        text = f"\ncached decisions hold until the end of their staleness: {told['not_flushed']}"
+        console.print(Text(text, "yellow"))
+
+
+def _print_issuer(console: Console, view: IssuerView, now: float) -> None:
+    whose = f"{view.issuer} ({view.tenants} tenants)" if view.tenants > 1 else view.issuer
+    console.print(Text.assemble((view.name, "bold"), "  ", whose))
+    facts = [view.source]
+    if view.origin is not None:
+        facts.append(_ORIGINS[view.origin])
+    if view.age is not None:
+        facts.append(f"confirmed {_ago(view.age)}")
+    if view.next_refresh is not None:
+        facts.append(f"next refresh in {_span(view.next_refresh)}")
+    console.print(Text(f"  {', '.join(facts)}", "dim"))
+    if not view.available:
+        console.print(Text("  unavailable: its tokens get 503", "red"))
+    if view.last_error is not None and view.last_error_at is not None:
+        tense, style = ("failing", "red") if view.failing else ("last error", "yellow")
+        console.print(Text(f"  {tense}, {_ago(now - view.last_error_at)}: {view.last_error}", style))
+    for note in view.ignored:
+        console.print(Text(f"  {note}", "yellow"))
+    if view.keys:
+        # A terminal that is too narrow breaks lines; a thumbprint in pieces is of no use to anybody.
+        console.print(_table(view.keys, now), width=max(console.width, _WIDTH), crop=False)
+
+
+def _table(shown: tuple[KeyView, ...], now: float) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 2), header_style="dim")
+    for heading in ("kid", "alg", "thumbprint", "first seen", "last used"):
+        table.add_column(heading, overflow="fold", min_width=43 if heading == "thumbprint" else None)
+    for key in shown:
+        table.add_row(
+            Text(key.kid if key.kid is not None else "(none)"),
+            Text(", ".join(key.algorithms)),
+            Text(key.thumbprint or "(a secret)"),
+            Text(_ago(now - key.first_seen)),
+            Text("never" if key.last_used is None else _ago(now - key.last_used)),
+        )
+    return table
+
+
+def _ago(seconds: float) -> str:
+    return f"{_span(seconds)} ago"
+
+
+def _span(seconds: float) -> str:
+    """A length of time in its two largest units, `3 min`, `2 h 10 min`."""
+    whole = max(0, round(seconds))
+    for unit, size, smaller, small in (("d", 86400, "h", 3600), ("h", 3600, "min", 60), ("min", 60, "s", 1)):
+        if whole >= size:
+            rest = whole % size // small
+            return f"{whole // size} {unit}" + (f" {rest} {smaller}" if rest else "")
+    return f"{whole} s"
+
+
+keys.callback(help=help_text(show))(show)
+keys.command(help=help_text(refresh))(refresh)
