@@ -37,7 +37,7 @@ _log = structlog.get_logger()
 
 METHODS: Final = ("client_secret_basic", "client_secret_post", "private_key_jwt")
 ASSERTION_TYPE: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"  # RFC 7523, section 2.2
-MAX_ASSERTION_LIFETIME: Final = 600  # seconds
+MAX_ASSERTION_LIFETIME: Final = 3600  # seconds; some clients ask for no less
 _LEEWAY: Final = 30
 _UNKNOWN: Final = ""  # the bucket of all names that are no client's
 
@@ -166,7 +166,7 @@ class Authenticator:
         if verified.claims["sub"] != client.id:
             return "sub is another than iss"
         expires = float(verified.claims["exp"])
-        if expires > now + MAX_ASSERTION_LIFETIME:
+        if expires > now + MAX_ASSERTION_LIFETIME + _LEEWAY:
             return f"the assertion is valid for more than {MAX_ASSERTION_LIFETIME} s"
         return None if self._is_first_use(client, str(verified.claims["jti"]), expires, now) else "replayed"
 

@@ -70,7 +70,7 @@ class KeyStore:
     """The keys of a store. `secret` encrypts them; None: they lie there as they are."""
 
     store: Store
-    secret: bytes | None = field(repr=False)
+    secret: bytes | None = field(default=None, repr=False)
     checkpoint: Callable[[str], None] = no_checkpoint
 
     def begin(self, settings: SignerSettings, now: float) -> None:

@@ -89,11 +89,13 @@ def open_database(url: str) -> Store:
 def _opened(url: URL, shown: str) -> Store:
     try:
         store = Store(_engine(url))
-        with store.exclusive() as connection:
-            _migrate(connection)
     except ModuleNotFoundError as error:
         raise StartError(f'database {shown}: {error.name} is missing: pip install "jwtgate[postgresql]"') from None
+    try:
+        with store.exclusive() as connection:
+            _migrate(connection)
     except StoreError as error:
+        store.close()
         raise StartError(f"database {shown}: {error}") from error
     return store
 

@@ -7,11 +7,19 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from jwtgate.cli.help_text import help_text
-from jwtgate.cli.signer.options import Config, DatabaseEnv, KeyDir, find_signer, moment, open_signer, seconds
+from jwtgate.cli.signer.options import (
+    Config,
+    DatabaseEnv,
+    KeyDir,
+    find_signer,
+    moment,
+    open_signer,
+    print_table,
+    seconds,
+)
 from jwtgate.signer.clients import (
     Client,
     add_client,
@@ -96,8 +104,7 @@ def list_(config: Config = None, key_dir: KeyDir = None, database_env: DatabaseE
             ", ".join(may),
             moment(one.created),
         )
-    console = Console()
-    console.print(table, width=None if console.is_terminal else 200)
+    print_table(table)
 
 
 def rotate(

@@ -7,10 +7,9 @@ import time
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
-from jwtgate.cli.signer.options import Config, DatabaseEnv, KeyDir, find_signer, moment, open_signer
+from jwtgate.cli.signer.options import Config, DatabaseEnv, KeyDir, find_signer, moment, open_signer, print_table
 from jwtgate.keys.lifecycle import KeyState
 from jwtgate.signer.key_store import list_keys
 
@@ -48,6 +47,4 @@ def keys(
             moment(times.gone_at),
             style=style,
         )
-    console = Console()
-    # A key id that is cut is no key id: where nobody looks, the width does not matter.
-    console.print(table, width=None if console.is_terminal else 200)
+    print_table(table)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.console import Console
 
 from jwtgate.cli.options import load_plan
 from jwtgate.config import values
@@ -19,6 +21,9 @@ from jwtgate.plan import SignerPlace
 from jwtgate.signer.key_store import KeyStore
 from jwtgate.signer.passphrase import encryption_key, read_passphrase
 from jwtgate.signer.store import Store, open_store
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 Config = Annotated[
     Path | None,
@@ -101,6 +106,11 @@ def open_signer(place: SignerPlace) -> Iterator[Store]:
 def open_keys(store: Store, place: SignerPlace) -> KeyStore:
     """The private keys of the store."""
     return KeyStore(store, encryption_key(store, read_passphrase(place)))
+
+
+def print_table(table: Table) -> None:
+    """A table for who looks. A key id that is cut is none: where nobody looks, the width does not matter."""
+    (Console() if sys.stdout.isatty() else Console(width=250)).print(table)
 
 
 def moment(time: float | None) -> str:
