@@ -4,6 +4,7 @@ run_dir/            0700 (as root 0711: NGINX's workers, who are somebody else, 
   lock              held as long as the gateway runs
   nginx.conf        0600
   control.sock      0600, commands to the running gateway
+  counts.log        0600, what the metrics count
   sockets/          0700, belongs to NGINX's workers
   temp/             0700, NGINX's bodies and responses in transit
 cache_dir/          the same modes; holds NGINX's cached decisions, tokens among them, so never on a disk
@@ -108,7 +109,7 @@ def run_directory(path: Path, *, keep: bool = False) -> Iterator[RunDirectory]:
 def _remove(path: Path, cache: Path, *, whole: bool) -> None:
     for leftover in (path / "sockets", path / "temp", path / "keys", cache):
         shutil.rmtree(leftover, ignore_errors=True)
-    for file in ("nginx.conf", "nginx.pid", "control.sock", "lock"):
+    for file in ("nginx.conf", "nginx.pid", "control.sock", "counts.log", "lock"):
         (path / file).unlink(missing_ok=True)
     if whole:
         with contextlib.suppress(OSError):  # somebody put something there: it is theirs

@@ -1,7 +1,7 @@
 """The two applications of the control process.
 
 Commands: `POST /<name>`, a JSON object in, JSON out, on a unix socket that is its owner's alone.
-Admin: what may be read by whoever reaches its address, `GET /live` and `GET /ready`.
+Admin: what may be read by whoever reaches its address, `GET /live`, `/ready` and `/metrics`.
 """
 
 from __future__ import annotations
@@ -10,11 +10,13 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import msgspec
+from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.applications import Starlette
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from jwtgate.control.commands import COMMANDS
+from jwtgate.control.metrics import look, write
 from jwtgate.errors import ControlError
 
 if TYPE_CHECKING:
@@ -54,4 +56,7 @@ def admin_app(running: Running) -> Starlette:
         readiness = await running.parts.readiness()
         return JSONResponse({"ready": readiness.is_ready, **asdict(readiness)}, 200 if readiness.is_ready else 503)
 
-    return Starlette(routes=[Route("/live", live), Route("/ready", ready)])
+    async def metrics(_request: Request) -> Response:
+        return Response(write(await look(running)), media_type=CONTENT_TYPE_LATEST)
+
+    return Starlette(routes=[Route("/live", live), Route("/ready", ready), Route("/metrics", metrics)])

@@ -19,6 +19,7 @@ from jwtgate.validator import DENIED_PATH, DeniedAnswer
 
 if TYPE_CHECKING:
     from jwtgate.control.channel import Caller
+    from jwtgate.control.counts import Counts
     from jwtgate.control.parts import Parts
     from jwtgate.plan import Plan
 
@@ -33,6 +34,7 @@ class Running:
     plan: Plan
     parts: Parts
     supervisor: Caller
+    counts: Counts
 
 
 Arguments = Mapping[str, Any]

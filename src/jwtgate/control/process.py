@@ -14,6 +14,7 @@ import uvicorn
 
 from jwtgate.control.app import admin_app, control_app
 from jwtgate.control.commands import Running
+from jwtgate.control.counts import Counts
 from jwtgate.control.parts import Parts
 from jwtgate.control.watchdog import watch
 
@@ -36,6 +37,7 @@ class ControlSettings:
 
     validators: Sequence[Path]
     nginx: Path | None  # its control socket; None: NGINX is not ours
+    counts: Path | None  # what it notes of each request
 
 
 def control_socket(run_dir: Path) -> Path:
@@ -54,14 +56,17 @@ async def _serve(
     plan: Plan, settings: ControlSettings, channel: Channel, commands: socket.socket, admin: socket.socket | None
 ) -> None:
     caller = channel.caller()
-    running = Running(plan, Parts(settings.validators, settings.nginx), caller)
+    running = Running(plan, Parts(settings.validators, settings.nginx), caller, Counts(settings.counts))
     servers = {_Server(control_app(running)): commands}
     if admin is not None:
         servers[_Server(admin_app(running))] = admin
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, _stop, [*servers])
-    beside = [asyncio.create_task(work) for work in (caller.listen(), caller.live(), watch(running))]
+    beside = [
+        asyncio.create_task(work)
+        for work in (caller.listen(), caller.live(), watch(running), running.counts.follow())
+    ]
     for task in beside:
         task.add_done_callback(_end_with)
     await asyncio.gather(*(server.serve([listener]) for server, listener in servers.items()))

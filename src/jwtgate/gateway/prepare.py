@@ -66,7 +66,7 @@ def _prepare(load: Callable[[], Plan], site: Site, binary: Nginx, descriptor: in
     result: Prepared | str
     try:
         plan = load()
-        site = replace(site, workers=plan.workers, names=system_names())
+        site = replace(site, workers=plan.workers, names=system_names(), counts=plan.admin is not None)
         configuration = render(plan, site)
         _check(binary, configuration, site.configuration.with_suffix(".new"))
         result = Prepared(plan, site, configuration)

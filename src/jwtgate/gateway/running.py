@@ -6,6 +6,8 @@ and asked which configuration it answers by. A step that fails leaves the gatewa
 
 from __future__ import annotations
 
+import contextlib
+import os
 import secrets
 import signal
 import time
@@ -37,6 +39,10 @@ _log = structlog.get_logger()
 # Seconds for new validators to be ready, and for NGINX to answer by a new configuration.
 VALIDATORS_PATIENCE = 15.0
 NGINX_PATIENCE = 30.0
+
+
+# The control process takes what it has read out of the counts within a second or two.
+MAX_COUNTS_BYTES = 64 * 1024 * 1024
 
 
 @dataclass(slots=True)
@@ -165,12 +171,19 @@ class RunningGateway:
             # It answers first who is waiting for an answer. Its sockets are ours: nobody is refused meanwhile.
             self.supervisor.tell(self.control, signal.SIGTERM)
 
-    def end_drained(self) -> None:
+    def _end_drained(self) -> None:
         """Retire the validators of former configurations that nobody asks any more."""
         for old in [*self.draining]:
             if time.monotonic() > old.until or not old.nginx_workers & self._nginx_workers():
                 self.supervisor.retire(old.validators)
                 self.draining.remove(old)
+
+    def each_second(self) -> None:
+        """What has to be looked after."""
+        self._end_drained()
+        with contextlib.suppress(OSError):
+            if self.site.counts_log.stat().st_blocks * 512 > MAX_COUNTS_BYTES:
+                os.truncate(self.site.counts_log, 0)  # nobody reads it, for whatever reason
 
     def _running_nginx(self) -> Child:
         if self.nginx is None or self.nginx.pid is None:

@@ -70,6 +70,7 @@ def run_gateway(
             raise StartError(f"{kept} is in the run_dir {where}, which is removed when the gateway ends: move it")
     with signals_held(), run_directory(where) as directory:
         site = make_site(plan, nginx, directory)
+        site.counts_log.touch(mode=0o600)  # before NGINX makes it for everybody to read
         write_configuration(render(plan, site), site.configuration)
         check(nginx, site.configuration)
         sockets = ControlSockets(directory.path, plan.admin)
@@ -79,7 +80,7 @@ def run_gateway(
                 desk = _start(gateway, beside, is_ready)
                 on_ready(site)
                 signals = {signal.SIGHUP: "reload", signal.SIGUSR1: "reopen"}
-                desk.serve(gateway.orders(), signals, gateway.end_drained)
+                desk.serve(gateway.orders(), signals, gateway.each_second)
         except StopAskedError:
             return 0
 
@@ -91,7 +92,7 @@ def _start(gateway: RunningGateway, beside: Sequence[Program], is_ready: Callabl
         gateway.sockets,
         channel,
         lambda: gateway.plan,
-        lambda: ControlSettings(gateway.site.validator_sockets, gateway.site.control_socket),
+        lambda: ControlSettings(gateway.site.validator_sockets, gateway.site.control_socket, site.counts_log),
     )
     others = supervisor.start(beside)
     gateway.signer = supervisor.start(signer_programs(plan))
@@ -123,7 +124,7 @@ def run_validators(plan: Plan, *, run_dir: Path | None = None, on_ready: Callabl
     with signals_held(), run_directory(where, keep=True) as directory:
         paths = validator_sockets(directory.path, plan.workers)
         channel, sockets = Channel(), ControlSockets(directory.path, plan.admin)
-        settings = ControlSettings(paths, None)
+        settings = ControlSettings(paths, None, None)
         try:
             with Supervisor() as supervisor:
                 (control,) = supervisor.start([control_program(sockets, channel, lambda: plan, lambda: settings)])
@@ -151,6 +152,8 @@ def make_site(plan: Plan, nginx: Nginx, directory: RunDirectory) -> Site:
         epoch=secrets.token_hex(8),
         account=(directory.account.user, directory.account.group) if directory.account else None,
         names=system_names(),
+        stub_status="--with-http_stub_status_module" in nginx.configure_arguments,
+        counts=plan.admin is not None,
     )
 
 

@@ -30,11 +30,18 @@ class Site:
     account: tuple[str, str] | None = None
     ca_bundle: Path = Path("/etc/ssl/certs/ca-certificates.crt")
     names: Names = field(default_factory=Names)
+    stub_status: bool = False  # the NGINX can tell about its connections
+    counts: bool = False  # somebody reads `counts_log`; else it would only grow
 
     @property
     def features(self) -> Features:
         """What the NGINX can do."""
         return features(self.nginx_version)
+
+    @property
+    def counts_log(self) -> Path:
+        """What NGINX notes of each request for the metrics."""
+        return self.run_dir / "counts.log"
 
     @property
     def sockets(self) -> Path:

@@ -45,7 +45,7 @@ class VerifiedTokens:
     old one, and the old one is forgotten. So what is used stays, and nothing is sorted.
     """
 
-    __slots__ = ("_half", "_old", "_young", "_young_bytes")
+    __slots__ = ("_half", "_old", "_young", "_young_bytes", "hits")
 
     def __init__(self, max_bytes: int) -> None:
         """`max_bytes`: 0 remembers nothing."""
@@ -53,6 +53,7 @@ class VerifiedTokens:
         self._young: dict[bytes, _Entry] = {}
         self._old: dict[bytes, _Entry] = {}
         self._young_bytes = 0
+        self.hits = 0  # how often a token was known
 
     def __len__(self) -> int:
         """How many tokens are remembered."""
@@ -72,6 +73,7 @@ class VerifiedTokens:
         keys = keysets.get(entry.issuer)
         if keys is None or keys.digest != entry.generation:
             return None
+        self.hits += 1
         return entry.issuer, VerifiedToken(entry.header, entry.payload, _read_claims(entry.payload), entry.key)
 
     def put(self, digest: bytes, issuer: str, keys: KeySet, verified: VerifiedToken) -> None:

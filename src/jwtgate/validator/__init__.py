@@ -4,16 +4,19 @@ extract    headers → credential
 app        one request, one decision
 respond    decision → what NGINX understands
 deny_file  what the operator denies, watched
+measured   how long decisions take
 room       whether NGINX may cache another decision
 worker     one process with one socket
 """
 
 from jwtgate.validator.deny_file import DeniedAnswer
 from jwtgate.validator.extract import parse_authorization
+from jwtgate.validator.measured import BOUNDS, Measurements
 from jwtgate.validator.room import used_bytes
 from jwtgate.validator.worker import (
     DENIED_PATH,
     KEYS_PATH,
+    METRICS_PATH,
     READY_PATH,
     REFRESH_PATIENCE,
     WorkerSettings,
@@ -22,11 +25,14 @@ from jwtgate.validator.worker import (
 )
 
 __all__ = [
+    "BOUNDS",
     "DENIED_PATH",
     "KEYS_PATH",
+    "METRICS_PATH",
     "READY_PATH",
     "REFRESH_PATIENCE",
     "DeniedAnswer",
+    "Measurements",
     "WorkerSettings",
     "listen",
     "parse_authorization",

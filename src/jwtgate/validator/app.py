@@ -7,11 +7,13 @@ the shell around `Authenticator`: it reads the clock, and waits for keys when th
 from __future__ import annotations
 
 import time
+from time import perf_counter
 from typing import TYPE_CHECKING
 
 from jwtgate.authenticate import Allow, Authenticator, Deny, NeedKeys, NeedStatus
 from jwtgate.policy import NO_REQUEST
 from jwtgate.validator.extract import extract, extract_declared
+from jwtgate.validator.measured import Stopwatch
 from jwtgate.validator.respond import BODY, allow, deny
 
 if TYPE_CHECKING:
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
 class Validator:
     """Answers `auth_request`. `room` says whether the decision cache may grow."""
 
-    __slots__ = ("_authenticate", "_clock", "_declaring", "_room", "_statuses", "_store")
+    __slots__ = ("_authenticate", "_clock", "_declaring", "_room", "_statuses", "_stopwatch", "_store")
 
     def __init__(
         self,
@@ -35,6 +37,7 @@ class Validator:
         *,
         room: Callable[[], bool],
         clock: Callable[[], float] = time.time,
+        stopwatch: Stopwatch | None = None,
     ) -> None:
         self._authenticate = authenticate
         self._declaring = authenticate.declaring
@@ -42,10 +45,13 @@ class Validator:
         self._statuses = statuses
         self._room = room
         self._clock = clock
+        self._stopwatch = stopwatch or Stopwatch()
 
     async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
         """The ASGI entry, for HTTP."""
+        began = perf_counter()
         outcome = await self._decide(scope["path"][1:], scope["headers"])
+        self._stopwatch.took(perf_counter() - began)
         if isinstance(outcome, Allow):
             if outcome.token is not None:
                 self._store.used(outcome.token.key, self._clock())

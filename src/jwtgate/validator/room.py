@@ -68,6 +68,11 @@ class CacheRoom:
         self._given += 1
         return True
 
+    @property
+    def is_full(self) -> bool:
+        """Whether there was no place left at the last look."""
+        return self._full
+
     def look(self) -> None:
         """Ask the file system."""
         try:

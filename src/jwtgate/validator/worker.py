@@ -25,10 +25,11 @@ from jwtgate.serve import serve_socket
 from jwtgate.tokens import VerifiedTokens
 from jwtgate.validator.app import Validator
 from jwtgate.validator.deny_file import DenyFile
+from jwtgate.validator.measured import Measurements, Stopwatch
 from jwtgate.validator.room import CacheRoom
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Callable, Coroutine
     from pathlib import Path
 
     from starlette.types import Receive, Scope, Send
@@ -43,6 +44,9 @@ READY_PATH = "/ready"
 # The control process asks here where issuers' keys stand, and has them fetched: `POST`, with a name in
 # gateway.yaml as the query for the keys of one issuer.
 KEYS_PATH = "/keys"
+
+# It asks here for `Measurements`.
+METRICS_PATH = "/metrics"
 
 # Seconds that a fetch which a person asks for may take: longer than most issuers are given.
 REFRESH_PATIENCE = 15.0
@@ -79,10 +83,16 @@ def run_worker(plan: Plan, settings: WorkerSettings) -> None:
     statuses = StatusStore(plan.issuers.values(), store, standing, directory=settings.keys_dir / "status")
     denied = DenyFile(plan.deny_list, standing)
     denied.load()
-    authenticate = Authenticator(plan, VerifiedTokens(VERIFIED_TOKENS_BYTES), standing)
-    validator = Validator(authenticate, store, statuses, room=room)
+    verified, stopwatch = VerifiedTokens(VERIFIED_TOKENS_BYTES), Stopwatch()
+    validator = Validator(Authenticator(plan, verified, standing), store, statuses, room=room, stopwatch=stopwatch)
+
+    def measured() -> Measurements:
+        return Measurements(
+            tuple(stopwatch.buckets), stopwatch.seconds, verified.hits, len(verified), room.is_full
+        )
+
     with listen(settings.socket, settings.owner) as listener:
-        serve_socket(_Application(validator, store, statuses, denied, room), listener, date_header=False)
+        serve_socket(_Application(validator, store, statuses, denied, room, measured), listener, date_header=False)
 
 
 def listen(path: Path, owner: tuple[int, int] | None) -> socket.socket:
@@ -108,19 +118,29 @@ class _Application:
     """The validator, what runs beside it for as long as the server does, and whether it is ready."""
 
     def __init__(
-        self, validator: Validator, store: KeyStore, statuses: StatusStore, denied: DenyFile, room: CacheRoom
+        self,
+        validator: Validator,
+        store: KeyStore,
+        statuses: StatusStore,
+        denied: DenyFile,
+        room: CacheRoom,
+        measured: Callable[[], Measurements],
     ) -> None:
         self._validator = validator
         self._store = store
         self._statuses = statuses
         self._denied = denied
         self._room = room
+        self._measured = measured
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await self._lifespan(receive, send)
         elif scope["path"] == READY_PATH:
             await self._ready(send)
+        elif scope["path"] == METRICS_PATH:
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            await send({"type": "http.response.body", "body": msgspec.json.encode(self._measured())})
         elif scope["path"] == KEYS_PATH:
             await self._keys(scope, send)
         elif scope["path"] == DENIED_PATH:

@@ -1,0 +1,269 @@
+"""The metrics, as Prometheus reads them. A table; docs/metrics.md lists them for people.
+
+No label's value comes from a token or from a client: routes, policies and issuers are names in gateway.yaml,
+reasons and states of the cache are enumerations, statuses are NGINX's own.
+
+Counters begin at zero when the gateway starts and with each reload, as Prometheus expects of a restarted process.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import TYPE_CHECKING
+
+import msgspec
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+
+from jwtgate.control.parts import Said
+from jwtgate.jwks import IssuerView, merged
+from jwtgate.validator import BOUNDS, KEYS_PATH, METRICS_PATH, Measurements
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from prometheus_client.core import Metric
+
+    from jwtgate.control.commands import Running
+    from jwtgate.control.counts import Kind
+    from jwtgate.control.parts import Readiness
+
+
+Values = Iterable[tuple[tuple[str, ...], float]]  # of labels, and the number
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What there is to tell, at one moment."""
+
+    readiness: Readiness
+    kinds: Sequence[tuple[Kind, int]]
+    workers: Sequence[Measurements]
+    issuers: Sequence[IssuerView]
+    connections: dict[str, int]  # NGINX's own words → how many; empty when it cannot tell
+
+
+Measure = Callable[[Snapshot], Values]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A counter or a gauge: its name without `_total`, what it says, its labels, its values."""
+
+    family: Callable[..., CounterMetricFamily | GaugeMetricFamily]
+    name: str
+    text: str
+    labels: tuple[str, ...]
+    values: Measure
+
+
+def _counted(snapshot: Snapshot, name: Callable[[Kind], tuple[str, ...] | None]) -> Values:
+    sums: Counter[tuple[str, ...]] = Counter()
+    for kind, count in snapshot.kinds:
+        labels = name(kind)
+        if labels is not None:
+            sums[labels] += count
+    return sums.items()
+
+
+def _requests(snapshot: Snapshot) -> Values:
+    return _counted(snapshot, lambda kind: (kind.route, kind.status))
+
+
+def _decisions(snapshot: Snapshot) -> Values:
+    return _counted(
+        snapshot,
+        lambda kind: (
+            (kind.route, kind.policy, kind.issuer, kind.reason or "allowed")
+            if kind.policy or kind.reason
+            else None
+        ),
+    )
+
+
+def _cache(snapshot: Snapshot) -> Values:
+    return _counted(snapshot, lambda kind: (kind.route, kind.cache.lower()) if kind.cache else None)
+
+
+def _issuers(
+    value: Callable[[IssuerView], float | None],
+) -> Measure:
+    def values(snapshot: Snapshot) -> Values:
+        for view in snapshot.issuers:
+            found = value(view)
+            if found is not None:
+                yield (view.name,), found
+
+    return values
+
+
+def _workers(
+    value: Callable[[Measurements], float],
+) -> Measure:
+    return lambda snapshot: [((), sum(map(value, snapshot.workers)))]
+
+
+def _one(value: Callable[[Snapshot], float]) -> Measure:
+    return lambda snapshot: [((), value(snapshot))]
+
+
+def _nginx(word: str) -> Measure:
+    return lambda snapshot: [((), snapshot.connections[word])] if word in snapshot.connections else []
+
+
+COUNTER, GAUGE = CounterMetricFamily, GaugeMetricFamily
+
+ROWS = (
+    Row(COUNTER, "jwtgate_requests", "Requests, by what NGINX answered.", ("route", "status"), _requests),
+    Row(
+        COUNTER,
+        "jwtgate_decisions",
+        "Decisions about requests; reason is `allowed`, or why not. Those from NGINX's cache count too.",
+        ("route", "policy", "issuer", "reason"),
+        _decisions,
+    ),
+    Row(
+        COUNTER,
+        "jwtgate_decision_cache",
+        "What NGINX's cache of decisions had: hit, miss, expired.",
+        ("route", "state"),
+        _cache,
+    ),
+    Row(
+        COUNTER,
+        "jwtgate_verified_token_hits",
+        "Decisions of validators about a token whose signature they had checked before.",
+        (),
+        _workers(lambda worker: worker.remembered),
+    ),
+    Row(
+        GAUGE,
+        "jwtgate_verified_tokens",
+        "Tokens that validators remember as verified.",
+        (),
+        _workers(lambda worker: worker.verified_tokens),
+    ),
+    Row(
+        GAUGE,
+        "jwtgate_decision_cache_full",
+        "Validators that call no decision cacheable, because the cache is over its share.",
+        (),
+        _workers(lambda worker: worker.cache_is_full),
+    ),
+    Row(GAUGE, "jwtgate_ready", "1: ready.", (), _one(lambda now: now.readiness.is_ready)),
+    Row(
+        GAUGE,
+        "jwtgate_validators",
+        "Validators that should run.",
+        (),
+        _one(lambda now: now.readiness.validators),
+    ),
+    Row(
+        GAUGE,
+        "jwtgate_validators_answering",
+        "Validators that answer.",
+        (),
+        _one(lambda now: now.readiness.answering),
+    ),
+    Row(
+        GAUGE,
+        "jwtgate_issuer_available",
+        "1: there are usable keys of this issuer.",
+        ("issuer",),
+        _issuers(lambda view: view.available),
+    ),
+    Row(GAUGE, "jwtgate_issuer_keys", "Usable keys.", ("issuer",), _issuers(lambda view: len(view.keys))),
+    Row(
+        GAUGE,
+        "jwtgate_issuer_key_age_seconds",
+        "Since the issuer last confirmed its keys.",
+        ("issuer",),
+        _issuers(lambda view: view.age),
+    ),
+    Row(COUNTER, "jwtgate_issuer_fetches", "Fetches of keys.", ("issuer",), _issuers(lambda view: view.fetches)),
+    Row(
+        COUNTER,
+        "jwtgate_issuer_fetch_failures",
+        "Fetches of keys that failed.",
+        ("issuer",),
+        _issuers(lambda view: view.failures),
+    ),
+    Row(GAUGE, "jwtgate_nginx_connections", "Open connections of clients.", (), _nginx("active")),
+    Row(COUNTER, "jwtgate_nginx_connections_accepted", "Connections accepted.", (), _nginx("accepts")),
+    Row(COUNTER, "jwtgate_nginx_connections_handled", "Connections handled.", (), _nginx("handled")),
+    Row(COUNTER, "jwtgate_nginx_requests", "Requests, as NGINX counts.", (), _nginx("requests")),
+)
+
+LATENCY = "jwtgate_validator_decision_seconds"
+
+
+class _Collector:
+    """What prometheus-client asks for families."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
+
+    def collect(self) -> Iterator[Metric]:
+        for row in ROWS:
+            family = row.family(row.name, row.text, labels=row.labels)
+            for labels, value in row.values(self._snapshot):
+                family.add_metric(labels, value)
+            yield family
+        yield _latency(self._snapshot.workers)
+
+
+def _latency(workers: Sequence[Measurements]) -> HistogramMetricFamily:
+    counts = (
+        accumulate(map(sum, zip(*(worker.buckets for worker in workers), strict=True))) if workers else iter(())
+    )
+    bounds = [*map(str, BOUNDS), "+Inf"]
+    family = HistogramMetricFamily(LATENCY, "How long validators took for a decision.")
+    if workers:
+        family.add_metric(
+            (), list(zip(bounds, counts, strict=True)), sum_value=sum(worker.seconds for worker in workers)
+        )
+    return family
+
+
+def write(snapshot: Snapshot) -> bytes:
+    """The text format, version 0.0.4."""
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Collector(snapshot))
+    return generate_latest(registry)
+
+
+async def look(running: Running) -> Snapshot:
+    """Ask everybody. Who does not answer is left out."""
+    running.counts.look()
+    measured = await running.parts.ask_validators(METRICS_PATH)
+    keys = await running.parts.ask_validators(KEYS_PATH)
+    status = await running.parts.ask_nginx("/status")
+    return Snapshot(
+        readiness=await running.parts.readiness(),
+        kinds=list(running.counts.kinds()),
+        workers=[
+            msgspec.json.decode(said.body, type=Measurements)
+            for said in measured.values()
+            if isinstance(said, Said)
+        ],
+        issuers=merged(
+            msgspec.json.decode(said.body, type=tuple[IssuerView, ...])
+            for said in keys.values()
+            if isinstance(said, Said)
+        ),
+        connections=_connections(status.body.decode()) if isinstance(status, Said) else {},
+    )
+
+
+def _connections(text: str) -> dict[str, int]:
+    """What `stub_status` says."""
+    found = re.search(r"Active connections: (\d+)\s+server accepts handled requests\s+(\d+) (\d+) (\d+)", text)
+    return (
+        dict(zip(("active", "accepts", "handled", "requests"), map(int, found.groups()), strict=True))
+        if found
+        else {}
+    )

@@ -1,0 +1,187 @@
+"""What the admin address tells Prometheus, and that the dashboard, the alerts and the docs speak of it."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+import yaml
+from prometheus_client.parser import text_string_to_metric_families
+
+from support.gateway import Gateway, wait_until
+from support.http import request, send
+from support.issuer import AUDIENCE, URL
+from support.ports import free_port
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from support.backend import Backend
+    from support.issuer import Issuer
+
+ROOT = Path(__file__).parents[2]
+
+Sample = tuple[str, frozenset[tuple[str, str]]]
+
+
+class Watched:
+    """A gateway and its metrics."""
+
+    def __init__(self, gateway: Gateway, admin: str) -> None:
+        self.gateway, self.admin = gateway, admin
+
+    def text(self) -> str:
+        """What Prometheus would read."""
+        return request(self.admin, "/metrics").text
+
+    def samples(self) -> dict[Sample, float]:
+        """All values, by name and labels."""
+        return {
+            (sample.name, frozenset(sample.labels.items())): sample.value
+            for family in text_string_to_metric_families(self.text())
+            for sample in family.samples
+        }
+
+    def value(self, name: str, **labels: str) -> float:
+        """The sum of the samples that have these labels, whatever others they have."""
+        return sum(
+            value for (found, pairs), value in self.samples().items() if found == name and pairs >= labels.items()
+        )
+
+
+@pytest.fixture(scope="module")
+def watched(nginx: Path, backend: Backend, issuer: Issuer) -> Iterator[Watched]:
+    """A gateway that nobody else asks."""
+    admin = f"127.0.0.1:{free_port()}"
+    text = f"""
+admin: {admin}
+issuers:
+  main: {{issuer: {URL}, jwks: {issuer.jwks_url}, audience: {AUDIENCE}, algorithms: [{issuer.algorithm}]}}
+policies: {{caller-all: {{issuer: main}}}}
+upstreams: {{backend: http://{backend.address}}}
+routes:
+  - {{path: /x/, upstream: backend, policy: caller-all, staleness: 60s}}
+  - {{path: /uncached/, upstream: backend, policy: caller-all, staleness: 0}}
+  - {{path: /public/, upstream: backend, public: true}}
+"""
+    with Gateway(text, nginx=nginx) as gateway:
+        yield Watched(gateway, admin)
+
+
+def test_requests_are_counted_by_route_and_decision(watched: Watched, issuer: Issuer) -> None:
+    gateway, token = watched.gateway, issuer.token(jti="counted")
+    for _ in range(3):
+        assert gateway.request("/x/", token=token).status == 200
+        assert gateway.request("/uncached/", token=token).status == 200
+    assert gateway.request("/x/").status == 401
+    assert gateway.request("/x/", token=issuer.token(exp=1)).status == 401
+    assert gateway.request("/public/").status == 200
+    assert gateway.request("/nowhere").status == 404
+    assert (
+        send(gateway.address, b"GET / HTTP/1.1\r\nHost: x\r\nAuthorization: a\r\nAuthorization: b\r\n\r\n").status
+        == 400
+    )
+
+    def total() -> float:
+        return watched.value("jwtgate_requests_total")
+
+    wait_until(lambda: total() == 11)
+    allowed = {"policy": "caller-all", "issuer": "main", "reason": "allowed"}
+    assert watched.value("jwtgate_decisions_total", route="/x/", **allowed) == 3
+    assert watched.value("jwtgate_decisions_total", route="/uncached/", **allowed) == 3
+    assert watched.value("jwtgate_decisions_total", route="/x/", reason="token_missing") == 1
+    assert watched.value("jwtgate_decisions_total", route="/x/", reason="token_expired", issuer="main") == 1
+    assert watched.value("jwtgate_decisions_total", reason="bad_request") == 1
+    assert watched.value("jwtgate_decisions_total", route="/public/") == 0
+    assert watched.value("jwtgate_requests_total", route="/public/", status="200") == 1
+    assert watched.value("jwtgate_requests_total", route="", status="404") == 1
+    assert watched.value("jwtgate_decision_cache_total", route="/x/", state="hit") == 2
+    assert watched.value("jwtgate_decision_cache_total", route="/uncached/") == 0
+
+    asked = watched.value("jwtgate_validator_decision_seconds_count")
+    assert asked == 6, "two answers came from NGINX's cache"
+    assert watched.value("jwtgate_validator_decision_seconds_bucket", le="+Inf") == asked
+    assert 0 < watched.value("jwtgate_validator_decision_seconds_sum") < 60
+    assert 1 <= watched.value("jwtgate_verified_token_hits_total") <= 3  # two workers, each checks it once
+    assert watched.value("jwtgate_ready") == 1
+    assert watched.value("jwtgate_issuer_available", issuer="main") == 1
+    assert watched.value("jwtgate_issuer_keys", issuer="main") == 1
+
+
+def test_what_has_been_counted_takes_no_room(watched: Watched) -> None:
+    file = watched.gateway.run_dir / "counts.log"
+    assert file.stat().st_mode & 0o077 == 0
+    for _ in range(300):
+        watched.gateway.request("/public/")
+    wait_until(lambda: watched.value("jwtgate_requests_total", route="/public/") >= 300)
+    assert file.stat().st_size > 300
+    assert file.stat().st_blocks * 512 <= 8192
+
+
+def test_no_label_has_anything_of_a_token_or_a_client(watched: Watched, issuer: Issuer) -> None:
+    token = issuer.token(sub="somebody-known", jti="secret-jti")
+    for path in ("/x/private?secret-query", "/secret-path"):
+        watched.gateway.request(path, token=token, headers={"User-Agent": "secret-agent", "Host": "secret-host"})
+    forged = issuer.token(iss="https://secret-issuer.example")
+    watched.gateway.request("/x/", token=forged)
+    wait_until(lambda: watched.value("jwtgate_decisions_total", reason="issuer_unknown") >= 1)
+    text = watched.text()
+    assert not [word for word in ("secret", "somebody", issuer.key.kid, token[:20]) if word in text]
+
+
+# Files that speak of metrics
+
+
+def existing(watched: Watched) -> set[str]:
+    """The names of all samples that there are, once somebody has asked."""
+    watched.gateway.request("/x/")
+    wait_until(lambda: watched.value("jwtgate_decision_cache_total"))
+    names = {name for name, _ in watched.samples()}
+    assert len(names) > 15
+    return names | {"up"} | {f"jwtgate_nginx_{name}" for name in OF_STUB_STATUS}
+
+
+# Only of an NGINX that was built with stub_status.
+OF_STUB_STATUS = ("connections", "connections_accepted_total", "connections_handled_total", "requests_total")
+
+
+def queries() -> dict[str, str]:
+    """Every query of the dashboard and of the alert rules."""
+    dashboard = json.loads((ROOT / "deploy/grafana/jwtgate.json").read_text())
+    found = {
+        f"{panel['title']} {target['refId']}": target["expr"]
+        for panel in dashboard["panels"]
+        for target in panel["targets"]
+    }
+    rules = yaml.safe_load((ROOT / "deploy/prometheus/alerts.yaml").read_text())
+    found |= {rule["alert"]: rule["expr"] for group in rules["groups"] for rule in group["rules"]}
+    assert len(found) > 20
+    return found
+
+
+def test_dashboard_and_alerts_ask_for_metrics_and_labels_that_exist(watched: Watched) -> None:
+    known = existing(watched)
+    labels = {name for _, pairs in watched.samples() for name, _ in pairs} | {"instance", "job"}
+    for title, query in queries().items():
+        names = set(re.findall(r"\b(?:jwtgate_\w+|up(?=\{))", query))
+        assert names, title
+        assert names <= known, title
+        used = re.findall(r"(\w+)(?:=~|!=|=)\"", query)
+        used += [name.strip() for by in re.findall(r"by \(([^)]*)\)", query) for name in by.split(",")]
+        assert set(used) <= labels, title
+
+
+def test_every_metric_is_in_the_docs(watched: Watched) -> None:
+    documented = set(re.findall(r"^\| `(jwtgate_\w+)`", (ROOT / "docs/metrics.md").read_text(), re.MULTILINE))
+    exist = {re.sub(r"_(bucket|count|sum|created)$", "", name) for name in existing(watched)} - {"up"}
+    assert documented == exist
+
+
+def test_the_alert_rules_say_what_to_do() -> None:
+    rules = yaml.safe_load((ROOT / "deploy/prometheus/alerts.yaml").read_text())
+    for rule in rules["groups"][0]["rules"]:
+        assert set(rule["annotations"]) == {"summary", "do"}
+        assert rule["labels"]["severity"] in {"critical", "warning"}
