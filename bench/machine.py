@@ -86,6 +86,13 @@ def description() -> dict[str, str]:
     }
 
 
+def in_short() -> str:
+    """Processor, Python and NGINX, on a line."""
+    processor = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
+    name = processor[1] if processor else platform.machine()
+    return f"{name}, {os.cpu_count()} cores, Python {platform.python_version()}, NGINX {find_nginx().version_text}"
+
+
 def _say(command: list[str], wanted: str) -> str:
     try:
         answer = subprocess.run(command, capture_output=True, text=True, check=False, timeout=10)

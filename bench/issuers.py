@@ -1,0 +1,289 @@
+"""What a thousand issuers cost: the start, and each request.
+
+    python -m bench.issuers [--issuers 1000] [--rounds 5] [--output docs/benchmarks/issuers.md]
+
+Each figure is taken with one issuer and with many, in turn, and what counts is the ratio. All issuers have keys of
+their own at URLs of their own, on one server of this machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from dataclasses import dataclass, field
+from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from bench.load import Tokens, run
+from bench.machine import in_short
+from bench.processes import cpu_seconds, tree
+from jwtgate.authenticate import Allow, Authenticator, Credential
+from jwtgate.config import load_text
+from jwtgate.jwks import KeyStore
+from jwtgate.keys import generate_signing_key, read_jwks
+from jwtgate.nginx import find_nginx
+from jwtgate.tokens import VerifiedTokens, mint
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+from support.backend import Backend
+from support.gateway import Gateway
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from jwtgate.keys import KeySet, SigningKey
+
+AUDIENCE = "services"
+KEY = generate_signing_key("ES256")
+_CONNECTIONS = 8
+
+
+def main() -> None:
+    """Measure, print, and write the page if it is asked for."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--issuers", type=int, default=1000)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=int, default=4)
+    parser.add_argument("--output", type=Path)
+    options = parser.parse_args()
+    counts = (1, options.issuers)
+    rows = [*_in_process(counts, options.rounds), *_gateways(counts, options.rounds, options.seconds)]
+    text = _page(rows, options.issuers, options.rounds)
+    print(text)
+    if options.output is not None:
+        options.output.write_text(text)
+
+
+@dataclass(slots=True)
+class Row:
+    """A figure, with one issuer and with many: samples that were taken in turn."""
+
+    name: str
+    unit: str
+    one: list[float] = field(default_factory=list)
+    many: list[float] = field(default_factory=list)
+
+    @property
+    def ratio(self) -> float:
+        """Many to one."""
+        return statistics.median(self.many) / statistics.median(self.one)
+
+
+def _in_turn(name: str, unit: str, rounds: int, measure: Sequence[Callable[[], float]]) -> Row:
+    row = Row(name, unit)
+    for _ in range(rounds):
+        row.one.append(measure[0]())
+        row.many.append(measure[1]())
+    return row
+
+
+# In this process
+
+
+def _in_process(counts: tuple[int, int], rounds: int) -> Iterator[Row]:
+    texts = [_configuration(count, "http://127.0.0.1:1", "127.0.0.1:2") for count in counts]
+
+    def loading(text: str) -> float:
+        began = time.perf_counter()
+        load_text(f"version: 1\n{text}", "gateway.yaml", {}, cpu_count=2)
+        return (time.perf_counter() - began) * 1e3
+
+    yield _in_turn("gateway.yaml → Plan", "ms", rounds, [lambda: loading(texts[0]), lambda: loading(texts[1])])
+    plans = [load_text(f"version: 1\n{text}", "gateway.yaml", {}, cpu_count=2).plan for text in texts]
+
+    def starting(number: int) -> float:
+        began = time.perf_counter()
+        KeyStore(plans[number].issuers.values())
+        Authenticator(plans[number], VerifiedTokens(0))
+        return (time.perf_counter() - began) * 1e3
+
+    yield _in_turn("Plan → key store and authenticator", "ms", rounds, [lambda: starting(0), lambda: starting(1)])
+
+    keyset = read_jwks(json.dumps({"keys": [KEY.public_jwk()]}).encode())
+    for memory, name in ((0, "authenticate, every token new"), (1 << 24, "authenticate, token remembered")):
+        deciders = [Authenticator(plan, VerifiedTokens(memory)) for plan in plans]
+        keysets = [dict.fromkeys(plan.issuers, keyset) for plan in plans]
+        tokens = [[Credential(_token(number % count, KEY, number)) for number in range(500)] for count in counts]
+
+        deciding = [
+            partial(_decide, decide, held, *plan.policies, sent)
+            for decide, held, plan, sent in zip(deciders, keysets, plans, tokens, strict=True)
+        ]
+        for each in deciding:
+            each()
+        yield _in_turn(name, "us of CPU", 4 * rounds, deciding)
+
+
+def _decide(decide: Authenticator, held: dict[str, KeySet], policy: str, sent: Sequence[Credential]) -> float:
+    now, began = time.time(), time.process_time()
+    for credential in sent:
+        assert isinstance(decide(held, policy, credential, now), Allow)
+    return (time.process_time() - began) / len(sent) * 1e6
+
+
+# Through the gateway
+
+
+def _gateways(counts: tuple[int, int], rounds: int, seconds: int) -> Iterator[Row]:
+    nginx = find_nginx().path
+    with Backend() as backend, _Issuers() as issuers, tempfile.TemporaryDirectory() as directory:
+        texts = [_configuration(count, issuers.url, backend.address) for count in counts]
+
+        def starting(number: int) -> float:
+            began = time.perf_counter()
+            with Gateway(texts[number], nginx=nginx):
+                return (time.perf_counter() - began) * 1e3
+
+        yield _in_turn("`jwtgate up` until it serves", "ms", rounds, [lambda: starting(0), lambda: starting(1)])
+
+        files = []
+        for count in counts:
+            file = Path(directory) / f"{count}"
+            file.write_text("\n".join(_token(number % count, KEY, number) for number in range(60_000)))
+            files.append(file)
+        with Gateway(texts[0], nginx=nginx) as one, Gateway(texts[1], nginx=nginx) as many:
+            gateways = (one, many)
+            for gateway, count in zip(gateways, counts, strict=True):
+                _wait_for_keys(gateway, count)
+            used = [0, 0]
+
+            def asking(number: int) -> float:
+                gateway = gateways[number]
+                tokens = Tokens(files[number], distinct=60_000, fresh=True)
+                before = cpu_seconds(tree(gateway.pid))
+                load = run(
+                    f"http://{gateway.address}/",
+                    tokens,
+                    connections=_CONNECTIONS,
+                    seconds=seconds,
+                    offset=used[number],
+                )
+                spent = cpu_seconds(tree(gateway.pid)) - before
+                used[number] += load.requests + 2 * _CONNECTIONS
+                if load.failed or load.refused or used[number] > 60_000:
+                    raise SystemExit(f"{load}, {used}: these figures say nothing")
+                return spent / load.requests * 1e6
+
+            yield _in_turn(
+                "a request through the gateway, every token new",
+                "us of CPU",
+                rounds,
+                [lambda: asking(0), lambda: asking(1)],
+            )
+            yield _in_turn(
+                "the gateway without any request",
+                "ms of CPU a second",
+                3,
+                [lambda: _idle(one), lambda: _idle(many)],
+            )
+
+
+def _idle(gateway: Gateway) -> float:
+    before = cpu_seconds(tree(gateway.pid))
+    time.sleep(10)
+    return (cpu_seconds(tree(gateway.pid)) - before) * 100
+
+
+def _wait_for_keys(gateway: Gateway, count: int) -> None:
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        done = subprocess.run(
+            [sys.executable, "-m", "jwtgate", "keys", "--json", "--run-dir", str(gateway.run_dir)],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        if sum(issuer["available"] for issuer in json.loads(done.stdout)["issuers"]) == count:
+            return
+        time.sleep(1)
+    raise SystemExit("the keys do not arrive")
+
+
+class _Quiet(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, *_: object) -> None:
+        """A gateway that is stopped breaks its connections off."""
+
+
+class _Issuers:
+    """A server with a key set for each issuer, all of the one key that signs here."""
+
+    def __init__(self) -> None:
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self) -> None:
+                body = json.dumps({"keys": [KEY.public_jwk()]}).encode()
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(body)))
+                self.send_header("Cache-Control", "max-age=3600")
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self._server = _Quiet(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+def _configuration(count: int, keys: str, backend: str) -> str:
+    names = [f"issuer-{number}" for number in range(count)]
+    issuers = "".join(
+        f"  {name}: {{issuer: https://{name}.example, jwks: {keys}/{name}, "
+        f"audience: {AUDIENCE}, algorithms: [ES256]}}\n"
+        for name in names
+    )
+    return (
+        f"issuers:\n{issuers}policies:\n  caller: {{issuers: [{', '.join(names)}]}}\n"
+        f"upstreams: {{backend: http://{backend}}}\n"
+        "routes: [{path: /, upstream: backend, policy: caller}]\nworkers: 2\nadmin: off\n"
+    )
+
+
+def _token(issuer: int, key: SigningKey, number: int) -> str:
+    now = int(time.time())
+    claims = {"iss": f"https://issuer-{issuer}.example", "aud": AUDIENCE, "sub": "alice", "jti": str(number)}
+    return mint({**claims, "iat": now, "exp": now + 3600}, key)
+
+
+def _page(rows: Sequence[Row], count: int, rounds: int) -> str:
+    lines = [
+        f"# What {count:,} issuers cost",
+        "",
+        "Each figure with one issuer and with many, in turn; medians. All issuers have URLs of their own, and one",
+        f"policy trusts them all. Tokens come from all of them, one after the other. {rounds} rounds.",
+        "",
+        f"| | 1 issuer | {count:,} issuers | ratio |",
+        "| --- | --- | --- | --- |",
+        *(
+            f"| {row.name} | {statistics.median(row.one):.1f} {row.unit} "
+            f"| {statistics.median(row.many):.1f} {row.unit} | {row.ratio:.2f} |"
+            for row in rows
+        ),
+        "",
+        f"{in_short()}.",
+        "Made by `python -m bench.issuers --output docs/benchmarks/issuers.md`.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    main()
