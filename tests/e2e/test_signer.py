@@ -18,9 +18,11 @@ from joserfc.jwk import ECKey
 from oauthlib.oauth2 import BackendApplicationClient  # type: ignore[import-untyped]
 from requests_oauthlib import OAuth2Session as RequestsOAuth2Session  # type: ignore[import-untyped]
 
-from support.gateway import jwtgate, wait_until
+from jwtgate.signer import opened
+from support.gateway import Gateway, jwtgate, wait_until
 from support.http import request
 from support.ports import free_port
+from support.signer import settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -216,6 +218,49 @@ def test_keys_are_listed_and_rotated_under_a_running_signer(tmp_path: Path) -> N
     finally:
         process.send_signal(signal.SIGTERM)
         assert process.wait(30) == 0
+
+
+WITH_SIGNER = """
+issuers:
+  signer:
+    issuer: https://signer.example
+    jwks: http://127.0.0.1:{port}/jwk
+    audience: services
+    algorithms: [ES256]
+policies:
+  caller: {{issuer: signer}}
+upstreams:
+  signer: [http://127.0.0.1:{port}]
+routes:
+  - {{path: /, upstream: signer, policy: caller}}
+signer: {{issuer: https://signer.example, audience: services, listen: "127.0.0.1:{port}", key_dir: keys}}
+"""
+
+
+def test_a_rehearsal_asks_the_running_validators_and_changes_nothing(nginx: Path, tmp_path: Path) -> None:
+    with Gateway(WITH_SIGNER.format(port=free_port()), nginx=nginx) as gateway:
+        config = str(gateway.configuration)
+        before = jwtgate("signer", "keys", "--config", config).stdout
+        well = jwtgate("signer", "rehearse", "--config", config, "--all")
+        assert (well.returncode, well.stderr) == (0, "")
+        assert "which signs now: well" in well.stdout
+        assert "the next ES256 key, which would sign in 330 s: well" in well.stdout
+        assert jwtgate("signer", "keys", "--config", config).stdout == before
+        # Somebody else's keys under the same name: the validators have not seen them.
+        with opened(settings(tmp_path / "keys"), time.time()):
+            pass
+        ill = jwtgate("signer", "rehearse", "--key-dir", str(tmp_path / "keys"), "--run-dir", str(gateway.run_dir))
+        assert ill.returncode == 1
+        assert "it has not seen this key: jwtgate keys refresh" in ill.stdout
+        with opened(settings(tmp_path / "others", issuer="https://other.example"), time.time()):
+            pass
+        other = jwtgate(
+            "signer", "rehearse", "--key-dir", str(tmp_path / "others"), "--run-dir", str(gateway.run_dir)
+        )
+        assert other.stderr == "the running gateway does not trust the issuer https://other.example\n"
+    gone = jwtgate("signer", "rehearse", "--key-dir", str(tmp_path / "keys"), "--run-dir", str(tmp_path))
+    assert gone.returncode == 1
+    assert "no gateway runs in" in gone.stderr
 
 
 @pytest.mark.parametrize(

@@ -50,7 +50,14 @@ class Publication:
         """The key set."""
         now = self.clock()
         published = self.ring.published(now)
-        headers = {"Cache-Control": f"public, max-age={self.ring.max_age(now)}", "ETag": published.entity_tag}
+        max_age = self.ring.max_age(now)
+        headers = {
+            "Cache-Control": f"public, max-age={max_age}",
+            "ETag": published.entity_tag,
+            # NGINX as a cache sends no Age: who fetches from it would count the max-age anew. So it keeps the set
+            # for no longer than the margin has room for; it takes this header for itself.
+            "X-Accel-Expires": str(min(max_age, self.ring.shared_cache_age)),
+        }
         if _is_known(request.headers.getlist("if-none-match"), published.entity_tag):
             # RFC 9110, section 15.4.5: a 304 repeats Cache-Control and ETag.
             return Response(status_code=304, headers=headers)

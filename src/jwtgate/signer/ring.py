@@ -53,6 +53,8 @@ class KeyRing:
 
     def signing(self, now: float, algorithm: str | None = None) -> SigningKey:
         """The key that signs: by `algorithm` if there is one, else by the first that has one."""
+        # Who waited for the database asks for a moment that is over: the copy knows of a later one.
+        now = max(now, self._refreshed)
         found = {
             held.signing.algorithm: held.signing
             for held in sorted(self._held, key=lambda held: held.times.signs_from)
@@ -81,6 +83,11 @@ class KeyRing:
         """For how long the key set may be cached, seconds."""
         age = max(0, int(now - self._refreshed))
         return max(0, self._jwks_max_age - max(0, age - margin(self._jwks_max_age) // 2))
+
+    @property
+    def shared_cache_age(self) -> int:
+        """For how long a cache that does not tell its age may keep the key set, seconds: half of the margin."""
+        return margin(self._jwks_max_age) // 2
 
     def lags(self, now: float) -> bool:
         """Whether the copy is old: the database cannot be reached."""
