@@ -8,7 +8,7 @@ import tempfile
 from dataclasses import replace
 from importlib.resources import as_file, files
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -24,13 +24,17 @@ from jwtgate.signer import run as run_signer
 from jwtgate.supervisor import Program
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from jwtgate.nginx import Nginx, Site
-    from jwtgate.plan import Plan
+    from jwtgate.plan import Plan, SignerSettings
 
 _PORT = 58080
 
 # The ports after the gateway's, in this order.
 _SERVICES = ("SIGNER", "A", "B")
+
+Part = Literal["gateway", "signer", "microservice-a", "microservice-b"]
 _LAST_PORT = 65535 - len(_SERVICES)
 
 
@@ -41,6 +45,10 @@ def demo(
             min=1, max=_LAST_PORT, metavar="PORT", help="The gateway's port; its services take the next three."
         ),
     ] = _PORT,
+    only: Annotated[
+        Part | None,
+        typer.Option("--only", help="Run this part alone, as in a container; the environment says where all are."),
+    ] = None,
     nginx: NginxOption = None,
 ) -> None:
     """Start a gateway, a signer and two services on this machine, to try everything out.
@@ -49,6 +57,8 @@ def demo(
 
     Example: [bold]jwtgate demo[/bold], then in another terminal [bold]curl 127.0.0.1:58080/b/[/bold]
     """
+    if only is not None:
+        raise typer.Exit(_run_alone(only, nginx))
     found = find_nginx(nginx)
     _require_ports(port)
     work = Path(tempfile.mkdtemp(prefix="jwtgate-demo-"))
@@ -70,16 +80,20 @@ def demo(
 
 
 def _plan(port: int, work: Path) -> Plan:
-    ports = {f"JWTGATE_DEMO_{name}_PORT": str(port + number) for number, name in enumerate(_SERVICES, 1)}
-    environment = (
+    addresses = {f"JWTGATE_DEMO_{name}": f"127.0.0.1:{port + number}" for number, name in enumerate(_SERVICES, 1)}
+    return _plan_for(
         os.environ
-        | ports
+        | addresses
         | {
-            "JWTGATE_DEMO_PORT": str(port),
+            "JWTGATE_DEMO_LISTEN": f"127.0.0.1:{port}",
+            "JWTGATE_DEMO_SIGNER_LISTEN": addresses["JWTGATE_DEMO_SIGNER"],
             "JWTGATE_DEMO_KEY_DIR": str(work / "keys"),
             "JWTGATE_DEMO_ACCESS_LOG": str(work / "access.log"),
         }
     )
+
+
+def _plan_for(environment: Mapping[str, str]) -> Plan:
     with as_file(files("jwtgate.demo") / "gateway.yaml") as path:
         return load(path, environment).plan
 
@@ -87,6 +101,37 @@ def _plan(port: int, work: Path) -> Plan:
 def _without_signer(plan: Plan) -> Plan:
     """The demo starts its own, which hands out tokens."""
     return replace(plan, signer=None)
+
+
+def _run_alone(part: Part, nginx: str | None) -> int:
+    """One part, as compose.yaml runs it. Returns the exit code."""
+    plan = _plan_for(os.environ)
+    listen = os.environ.get("JWTGATE_DEMO_LISTEN", f"127.0.0.1:{_PORT}")
+    match part:
+        case "gateway":
+            return run_gateway(
+                _without_signer(plan),
+                find_nginx(nginx),
+                load=lambda: _without_signer(_plan_for(os.environ)),
+                on_ready=_say_ready,
+            )
+        case "signer":
+            run_signer(_signer_of(plan), unsafe_example_token=True)
+        case "microservice-a":
+            serve(microservice_a.create_app(os.environ.get("JWTGATE_DEMO_GATEWAY", f"http://{listen}")), listen)
+        case "microservice-b":
+            serve(microservice_b.create_app(), listen)
+    return 0
+
+
+def _say_ready(site: Site) -> None:
+    typer.echo(f"jwtgate: the demo's gateway is serving, run_dir {site.run_dir}", err=True)
+
+
+def _signer_of(plan: Plan) -> SignerSettings:
+    if plan.signer is None:
+        raise StartError("the demo's gateway.yaml has no signer")
+    return plan.signer
 
 
 def _require_ports(port: int) -> None:
@@ -102,9 +147,7 @@ def _require_ports(port: int) -> None:
 
 
 def _programs(plan: Plan, port: int) -> list[Program]:
-    settings = plan.signer
-    if settings is None:
-        raise StartError("the demo's gateway.yaml has no signer")
+    settings = _signer_of(plan)
     gateway = f"http://127.0.0.1:{port}"
     return [
         Program("signer", lambda: run_signer(settings, unsafe_example_token=True)),

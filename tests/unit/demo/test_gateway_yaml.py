@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from importlib.resources import as_file, files
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+import yaml
 
 from jwtgate.config import load
 from jwtgate.plan import IdentityHeader, JwksUrl, Listener
@@ -132,13 +135,14 @@ def test_both_services_need_a_token_and_the_signer_none() -> None:
     assert (routes["/signer/"].policy, routes["/signer/"].cache_jwks) == (None, True)
 
 
-def test_ports_key_directory_and_access_log_come_from_the_environment() -> None:
+def test_addresses_key_directory_and_access_log_come_from_the_environment() -> None:
     plan = demo_plan(
         {
-            "JWTGATE_DEMO_PORT": "1080",
-            "JWTGATE_DEMO_SIGNER_PORT": "1081",
-            "JWTGATE_DEMO_A_PORT": "1082",
-            "JWTGATE_DEMO_B_PORT": "1083",
+            "JWTGATE_DEMO_LISTEN": "127.0.0.1:1080",
+            "JWTGATE_DEMO_SIGNER": "127.0.0.1:1081",
+            "JWTGATE_DEMO_SIGNER_LISTEN": "127.0.0.1:1081",
+            "JWTGATE_DEMO_A": "127.0.0.1:1082",
+            "JWTGATE_DEMO_B": "127.0.0.1:1083",
             "JWTGATE_DEMO_KEY_DIR": "/somewhere/keys",
             "JWTGATE_DEMO_ACCESS_LOG": "stdout",
         }
@@ -154,3 +158,13 @@ def test_ports_key_directory_and_access_log_come_from_the_environment() -> None:
     assert plan.signer.listen == "127.0.0.1:1081"
     assert str(plan.signer.place.key_dir) == "/somewhere/keys"
     assert plan.access_log is not None
+
+
+def test_compose_sets_only_what_the_demo_reads() -> None:
+    root = Path(__file__).resolve().parents[3]
+    compose = yaml.safe_load((root / "compose.yaml").read_text())
+    read = set(re.findall(r"\$\{(JWTGATE_DEMO_[A-Z_]+)", (files("jwtgate.demo") / "gateway.yaml").read_text())) | {
+        "JWTGATE_DEMO_GATEWAY"
+    }
+    said = {name for part in compose["services"].values() for name in part.get("environment", {})}
+    assert said <= read
