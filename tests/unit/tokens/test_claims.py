@@ -83,6 +83,8 @@ def test_good_claims_hold() -> None:
         (claims(aud=None), Reason.AUDIENCE_MISMATCH),
         (claims(aud=[]), Reason.AUDIENCE_MISMATCH),
         (claims(aud={"orders": 1}), Reason.AUDIENCE_MISMATCH),
+        (claims(aud=["account"]), Reason.AUDIENCE_MISMATCH),
+        (claims(aud=["account", "Orders"]), Reason.AUDIENCE_MISMATCH),
         (claims(aud=["account", ["orders"]]), Reason.AUDIENCE_MISMATCH),
         (claims(aud=["orders", 1]), Reason.AUDIENCE_MISMATCH),
         (claims(aud=[1, "orders"]), Reason.AUDIENCE_MISMATCH),
