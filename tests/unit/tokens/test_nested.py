@@ -136,7 +136,7 @@ def test_form_and_size_are_checked_first() -> None:
     key = decryption_key("dir", "A256GCM")
     token = encrypted("dir", "A256GCM")
     assert decrypt(token, key, max_bytes=len(token) - 1) is Reason.TOKEN_TOO_LARGE
-    for text in (SIGNED, token + ".AA", token + "é", "....", ""):
+    for text in (SIGNED, token + ".AA", token + "é", "\ud800" + token, "....", ""):
         assert decrypt(text, key, max_bytes=8192) is Reason.TOKEN_MALFORMED
 
 
