@@ -330,8 +330,6 @@ def _cacheable_until(end: float, staleness: int, now: float) -> int:
     NGINX serves an entry during the very second that it ends in, and a token is over *at* `exp` (RFC 7519,
     section 4.1.4), so the last second is the one before.
     """
-    if not staleness:
-        return 0
     second = int(now)
     until = int(min(end, second + staleness)) - 1
     return until if until >= second else 0

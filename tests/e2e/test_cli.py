@@ -317,7 +317,18 @@ def steps(said: str) -> dict[str, str]:
     return {name: mark for mark, name in re.findall(r"([✓✗·]) (\w+)", said)}
 
 
-ORDER = ["policy", "credential", "parse", "issuer", "key", "verify", "claims", "status", "requirements", "identity"]
+ORDER = [
+    "policy",
+    "credential",
+    "parse",
+    "issuer",
+    "key",
+    "verify",
+    "claims",
+    "status",
+    "requirements",
+    "identity",
+]
 
 
 def assert_denied_at(step: str, said: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -260,6 +261,19 @@ def test_a_remembered_token_meets_each_policy_anew() -> None:
     elsewhere = ask(text, ONE, authenticate=authenticate)
     assert isinstance(elsewhere, Deny)
     assert elsewhere.reason is Reason.ISSUER_UNKNOWN
+
+
+def test_a_remembered_token_meets_the_limits_of_a_plan_that_came_later() -> None:
+    memory, text = VerifiedTokens(1 << 20), token()
+    assert isinstance(ask(text, authenticate=Authenticator(PLAN, memory)), Allow)
+    for limit, reason in (
+        ({"max_token_bytes": len(text) - 1}, Reason.TOKEN_TOO_LARGE),
+        ({"algorithms": ("ES384",)}, Reason.ALGORITHM_NOT_ALLOWED),
+    ):
+        issuers = {**PLAN.issuers, "one": replace(PLAN.issuers["one"], **limit)}
+        later = ask(text, authenticate=Authenticator(replace(PLAN, issuers=issuers), memory))
+        assert isinstance(later, Deny)
+        assert later.reason is reason
 
 
 def test_a_remembered_token_gives_the_same_answer() -> None:

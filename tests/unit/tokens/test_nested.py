@@ -152,6 +152,8 @@ def test_form_and_size_are_checked_first() -> None:
         ({"kty": "oct", "alg": "dir", "k": "AAAA", "kid": "\n"}, "kid is not"),
         ({**OCT_JWK, "alg": "dir", "key_ops": []}, "key_ops"),
         ({**OCT_JWK, "alg": "dir", "key_ops": "decrypt"}, "key_ops"),
+        ({**OCT_JWK, "alg": "dir", "key_ops": {"decrypt": True}}, "key_ops"),
+        ({**OCT_JWK, "alg": "dir", "key_ops": 7}, "key_ops"),
         ({**OCT_JWK, "alg": "dir", "key_ops": ["unwrapKey", ["decrypt"]]}, "key_ops"),
         ({**RSA_JWK, "alg": "RSA-OAEP", "key_ops": ["sign", "encrypt"]}, "key_ops"),
         ({**EC_JWK, "alg": "ECDH-ES", "crv": "P@256"}, "not a valid key"),
