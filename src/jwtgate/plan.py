@@ -362,6 +362,7 @@ class Plan:
     resolver: Resolver | None = None  # None: what the system uses
     traceparent: TraceparentMode = "forward"
     shutdown_timeout: int = 5
+    max_connection_age: int | None = None
     identity_bytes: int = 4096  # for all identity headers of a request
     drain_timeout: int = 60
     deny_list: Path | None = None  # what the operator denies; see `jwtgate.revocation.deny_list`

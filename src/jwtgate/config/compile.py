@@ -42,9 +42,10 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from jwtgate.config.policies import NamedPolicy
-    from jwtgate.config.schema import AdminSection
+    from jwtgate.config.schema import AdminSection, Gateway
     from jwtgate.config.validate import Validated
 
+_LEAST_BETWEEN_RELOADS = 5  # seconds
 _MIN_WORKERS = 2  # one may be restarted while the other answers
 
 
@@ -163,6 +164,7 @@ def _compile(
         resolver=compile_resolver(gateway.resolver),
         traceparent=gateway.traceparent,
         shutdown_timeout=gateway.shutdown_timeout,
+        max_connection_age=_max_connection_age(gateway, report),
         drain_timeout=gateway.drain_timeout,
     )
 
@@ -179,6 +181,17 @@ def _deny_list(name: str | None, files: Files, report: Report) -> Path | None:
         report.error(("deny_list",), f"the deny-list cannot be used: {error}", "correct that line")
         return None
     return file
+
+
+def _max_connection_age(gateway: Gateway, report: Report) -> int | None:
+    age = gateway.max_connection_age
+    name = "drain_timeout" if gateway.drain_timeout >= gateway.shutdown_timeout else "shutdown_timeout"
+    least = max(gateway.drain_timeout, gateway.shutdown_timeout) + _LEAST_BETWEEN_RELOADS
+    if age is not None and age < least:
+        message = f'"max_connection_age" is not {_LEAST_BETWEEN_RELOADS} seconds longer than "{name}"'
+        hint = f"NGINX is reloaded so often that what is open ends in time: write {least}s or more"
+        report.error(("max_connection_age",), message, hint)
+    return age
 
 
 def _access_log(value: str | None, files: Files) -> str | None:

@@ -103,7 +103,7 @@ class RunningGateway:
         validators = self.supervisor.start(programs, before=self.nginx)
         try:
             self._require_ready(prepared.site, validators)
-            nginx_workers = self._nginx_workers()
+            nginx_workers = self.nginx_workers()
             self._switch(prepared)
         except BaseException:
             self.supervisor.retire(validators)
@@ -174,7 +174,7 @@ class RunningGateway:
     def _end_drained(self) -> None:
         """Retire the validators of former configurations that nobody asks any more."""
         for old in [*self.draining]:
-            if time.monotonic() > old.until or not old.nginx_workers & self._nginx_workers():
+            if time.monotonic() > old.until or not old.nginx_workers & self.nginx_workers():
                 self.supervisor.retire(old.validators)
                 self.draining.remove(old)
 
@@ -190,7 +190,8 @@ class RunningGateway:
             raise ControlError("NGINX is not running at the moment; it is being started again")
         return self.nginx
 
-    def _nginx_workers(self) -> frozenset[int]:
+    def nginx_workers(self) -> frozenset[int]:
+        """The process ids of NGINX's workers, old and new."""
         pid = None if self.nginx is None else self.nginx.pid
         try:
             listed = Path(f"/proc/{pid}/task/{pid}/children").read_text()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from jwtgate.control import Channel, ControlSettings
 from jwtgate.errors import StartError
+from jwtgate.gateway.connection_age import ConnectionAge
 from jwtgate.gateway.desk import Desk
 from jwtgate.gateway.programs import (
     ControlSockets,
@@ -80,7 +81,13 @@ def run_gateway(
                 desk = _start(gateway, beside, is_ready)
                 on_ready(site)
                 signals = {signal.SIGHUP: "reload", signal.SIGUSR1: "reopen"}
-                desk.serve(gateway.orders(), signals, gateway.each_second)
+                age = ConnectionAge(gateway)
+
+                def each_second() -> None:
+                    gateway.each_second()
+                    age()
+
+                desk.serve(gateway.orders(), signals, each_second)
         except StopAskedError:
             return 0
 

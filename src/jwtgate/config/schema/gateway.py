@@ -120,6 +120,12 @@ class Gateway(Section):
         description="How long connections in use may go on by the former configuration after a reload.",
         examples=["60s"],
     )
+    max_connection_age: Timeout | None = Field(
+        default=None,
+        description="No connection outlives this: websockets, event streams, downloads. NGINX is reloaded that "
+        "often; what is still open then ends after drain_timeout. Default: no limit.",
+        examples=["1h"],
+    )
     run_dir: FilePath | None = Field(
         default=None,
         description="Directory for sockets and the cache. Default: chosen at start.",
