@@ -87,5 +87,5 @@ def serve(
 
 def _is_up(pid: int, log: Path) -> bool:
     if os.waitpid(pid, os.WNOHANG)[0]:
-        raise SystemExit(f"jwtgate did not start:\n{log.read_text()}")
+        raise SystemExit(f"jwtgate did not start:\n{log.read_text()[-2000:]}")
     return "serving on" in log.read_text()

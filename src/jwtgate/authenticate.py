@@ -234,6 +234,10 @@ class Authenticator:
                 return Allow(None, None, (), 0, outcome.reason)
         return outcome
 
+    def remembers(self, credential: Credential) -> bool:
+        """Whether the signature of this token was checked before: deciding about it will not take long."""
+        return token_digest(credential.token) in self._verified
+
     def _remembered(
         self, keysets: Mapping[str, KeySet], trusted: _Trusted, text: str, digest: bytes
     ) -> tuple[_Trust, VerifiedToken] | None:

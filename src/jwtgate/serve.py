@@ -71,12 +71,8 @@ def is_listening(listen: str) -> bool:
     return True
 
 
-def serve_socket(app: ASGIApp, listener: socket.socket, *, date_header: bool = True) -> None:
-    """Serve `app` on a bound socket until told to stop. Raises StartError when its startup fails.
-
-    `date_header`: HTTP wants a `Date` of a server with a clock (RFC 9110, section 6.6.1); where nobody reads it,
-    it can be spared.
-    """
+def serve_socket(app: ASGIApp, listener: socket.socket) -> None:
+    """Serve `app` on a bound socket until told to stop. Raises StartError when its startup fails."""
     server = uvicorn.Server(
         uvicorn.Config(
             app,
@@ -90,7 +86,6 @@ def serve_socket(app: ASGIApp, listener: socket.socket, *, date_header: bool = T
             access_log=False,
             proxy_headers=False,
             server_header=False,
-            date_header=date_header,
             timeout_keep_alive=KEEP_ALIVE,
             timeout_graceful_shutdown=GRACE,
         )

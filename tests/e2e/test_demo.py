@@ -157,7 +157,7 @@ def test_b_greets_who_has_a_token(demo: Demo) -> None:
 def test_a_calls_b_through_the_gateway_with_the_callers_token(demo: Demo) -> None:
     subject = f"caller-{time.monotonic_ns()}"
     token = mint(claims(sub=subject), demo.key())
-    digest = subject_digest("https://signer.example", subject).decode()
+    digest = subject_digest("https://signer.example", subject)
     assert answer(demo.get("/a/", token=token)) == (200, GREETING)
     # The gateway was asked twice, and both times it was the caller's token: A has none of its own.
     entries = wait_until(lambda: len(found := [e for e in demo.log() if e["subject"] == digest]) > 1 and found)

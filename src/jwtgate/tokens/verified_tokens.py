@@ -59,6 +59,10 @@ class VerifiedTokens:
         """How many tokens are remembered."""
         return len(self._young) + len(self._old)
 
+    def __contains__(self, digest: bytes) -> bool:
+        """Whether this token is remembered, by the present keys or by earlier ones."""
+        return digest in self._young or digest in self._old
+
     def get(self, digest: bytes, keysets: Mapping[str, KeySet]) -> tuple[str, VerifiedToken] | None:
         """What was `put` for this token, its claims read anew; None: nothing, or the issuer's keys have changed.
 

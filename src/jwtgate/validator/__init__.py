@@ -5,6 +5,7 @@ app        one request, one decision
 respond    decision → what NGINX understands
 deny_file  what the operator denies, watched
 measured   how long decisions take
+server     HTTP over a unix socket, as much of it as NGINX speaks
 room       whether NGINX may cache another decision
 worker     one process with one socket
 """

@@ -1,7 +1,7 @@
-"""The validator as an ASGI application: one request, one decision.
+"""One request of NGINX's, one decision.
 
-NGINX asks `GET /<policy id>` with the client's credential and what else the policy declares. The application is
-the shell around `Authenticator`: it reads the clock, and waits for keys when there are none.
+NGINX asks `GET /<policy id>` with the client's credential and what else the policy declares. This is the shell
+around `Authenticator`: it reads the clock, and waits for keys when there are none.
 """
 
 from __future__ import annotations
@@ -10,18 +10,30 @@ import time
 from time import perf_counter
 from typing import TYPE_CHECKING
 
-from jwtgate.authenticate import Allow, Authenticator, Deny, NeedKeys, NeedStatus
+import msgspec
+
+from jwtgate.authenticate import Allow, Authenticator, Deny, NeedKeys, NeedStatus, Outcome
 from jwtgate.policy import NO_REQUEST
+from jwtgate.reasons import Reason
 from jwtgate.validator.extract import extract, extract_declared
 from jwtgate.validator.measured import Stopwatch
-from jwtgate.validator.respond import BODY, allow, deny
+from jwtgate.validator.respond import allow, deny
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine
 
-    from starlette.types import Receive, Scope, Send
-
+    from jwtgate.authenticate import Credential
     from jwtgate.jwks import KeyStore, StatusStore
+    from jwtgate.policy import Request
+    from jwtgate.validator.server import Headers
+
+
+class Question(msgspec.Struct, frozen=True, gc=False):
+    """May this request with this credential, or without one for this reason, pass by this policy?"""
+
+    policy_id: str
+    credential: Credential | Reason
+    request: Request
 
 
 class Validator:
@@ -47,29 +59,46 @@ class Validator:
         self._clock = clock
         self._stopwatch = stopwatch or Stopwatch()
 
-    async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
-        """The ASGI entry, for HTTP."""
-        began = perf_counter()
-        outcome = await self._decide(scope["path"][1:], scope["headers"])
-        self._stopwatch.took(perf_counter() - began)
-        if isinstance(outcome, Allow):
-            if outcome.token is not None:
-                self._store.used(outcome.token.key, self._clock())
-            await send(allow(outcome, cacheable=self._room()))
-        else:
-            await send(deny(outcome))
-        await send(BODY)
-
-    async def _decide(self, policy_id: str, headers: list[tuple[bytes, bytes]]) -> Allow | Deny:
+    def read(self, target: str, headers: Headers) -> Question:
+        """What NGINX asks by this request."""
+        policy_id = target[1:]
         if policy_id in self._declaring:
-            credential, request = extract_declared(headers)
-        else:
-            credential, request = extract(headers), NO_REQUEST
-        outcome = self._authenticate(self._store.keysets, policy_id, credential, self._clock(), request)
+            return Question(policy_id, *extract_declared(headers))
+        return Question(policy_id, extract(headers), NO_REQUEST)
+
+    def is_quick(self, question: Question) -> bool:
+        """Whether no signature has to be checked: the token is known, or there is none."""
+        credential = question.credential
+        return isinstance(credential, Reason) or self._authenticate.remembers(credential)
+
+    def answer(self, question: Question) -> bytes | Coroutine[None, None, bytes]:
+        """The answer; or, when something is to be waited for, a coroutine that will have it."""
+        began = perf_counter()
+        outcome = self._decide(question)
+        if isinstance(outcome, NeedKeys | NeedStatus):
+            return self._wait(outcome, question, began)
+        self._stopwatch.took(perf_counter() - began)
+        return self._say(outcome)
+
+    def _decide(self, question: Question) -> Outcome:
+        return self._authenticate(
+            self._store.keysets, question.policy_id, question.credential, self._clock(), question.request
+        )
+
+    def _say(self, outcome: Allow | Deny) -> bytes:
+        if isinstance(outcome, Deny):
+            return deny(outcome)
+        if outcome.token is not None:
+            self._store.used(outcome.token.key, self._clock())
+        return allow(outcome, cacheable=self._room())
+
+    async def _wait(self, outcome: Outcome, question: Question, began: float) -> bytes:
+        """Keys and a status list are waited for once each."""
         if isinstance(outcome, NeedKeys):
             await self._store.need(outcome.issuer, outcome.kid)
-            outcome = self._authenticate(self._store.keysets, policy_id, credential, self._clock(), request)
+            outcome = self._decide(question)
         if isinstance(outcome, NeedStatus):
             await self._statuses.need(outcome.issuer, outcome.uri)
-            outcome = self._authenticate(self._store.keysets, policy_id, credential, self._clock(), request)
-        return outcome.otherwise if isinstance(outcome, NeedKeys | NeedStatus) else outcome
+            outcome = self._decide(question)
+        self._stopwatch.took(perf_counter() - began)
+        return self._say(outcome.otherwise if isinstance(outcome, NeedKeys | NeedStatus) else outcome)

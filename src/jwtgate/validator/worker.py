@@ -7,7 +7,6 @@ asks the next one.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import socket
 from dataclasses import dataclass
@@ -21,20 +20,20 @@ from jwtgate.authenticate import Authenticator
 from jwtgate.errors import StartError
 from jwtgate.jwks import KeyStore, StatusStore
 from jwtgate.revocation import Standing
-from jwtgate.serve import serve_socket
 from jwtgate.tokens import VerifiedTokens
 from jwtgate.validator.app import Validator
 from jwtgate.validator.deny_file import DenyFile
 from jwtgate.validator.measured import Measurements, Stopwatch
+from jwtgate.validator.respond import plain
 from jwtgate.validator.room import CacheRoom
+from jwtgate.validator.server import Request, serve
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
     from pathlib import Path
 
-    from starlette.types import Receive, Scope, Send
-
     from jwtgate.plan import Plan
+    from jwtgate.validator.app import Question
 
 MAX_SOCKET_PATH = 107  # bytes: sun_path of sockaddr_un (unix(7)), less its ending NUL
 
@@ -92,7 +91,7 @@ def run_worker(plan: Plan, settings: WorkerSettings) -> None:
         )
 
     with listen(settings.socket, settings.owner) as listener:
-        serve_socket(_Application(validator, store, statuses, denied, room, measured), listener, date_header=False)
+        serve(_Application(validator, store, statuses, denied, room, measured), listener)
 
 
 def listen(path: Path, owner: tuple[int, int] | None) -> socket.socket:
@@ -115,7 +114,7 @@ def listen(path: Path, owner: tuple[int, int] | None) -> socket.socket:
 
 
 class _Application:
-    """The validator, what runs beside it for as long as the server does, and whether it is ready."""
+    """The validator, what our own parts ask beside NGINX, and what runs for as long as the server does."""
 
     def __init__(
         self,
@@ -132,51 +131,55 @@ class _Application:
         self._denied = denied
         self._room = room
         self._measured = measured
+        self._own = {
+            READY_PATH: self._ready,
+            KEYS_PATH: self._keys,
+            DENIED_PATH: self._look,
+            METRICS_PATH: self._metrics,
+        }
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "lifespan":
-            await self._lifespan(receive, send)
-        elif scope["path"] == READY_PATH:
-            await self._ready(send)
-        elif scope["path"] == METRICS_PATH:
-            await send({"type": "http.response.start", "status": 200, "headers": []})
-            await send({"type": "http.response.body", "body": msgspec.json.encode(self._measured())})
-        elif scope["path"] == KEYS_PATH:
-            await self._keys(scope, send)
-        elif scope["path"] == DENIED_PATH:
-            body = msgspec.json.encode(await self._denied.look())
-            await send({"type": "http.response.start", "status": 200, "headers": []})
-            await send({"type": "http.response.body", "body": body})
-        else:
-            await self._validator(scope, receive, send)
+    def read(self, request: Request) -> Question | Request:
+        """NGINX's question, or a request of our own."""
+        if request.path in self._own:
+            return request
+        return self._validator.read(request.target, request.headers)
 
-    async def _ready(self, send: Send) -> None:
+    def is_quick(self, question: Question | Request) -> bool:
+        """See Validator.is_quick."""
+        return isinstance(question, Request) or self._validator.is_quick(question)
+
+    def answer(self, question: Question | Request) -> bytes | Coroutine[None, None, bytes]:
+        """See Validator.answer."""
+        if isinstance(question, Request):
+            return self._own[question.path](question)
+        return self._validator.answer(question)
+
+    async def background(self) -> None:
+        """Keep keys and status lists fresh, and an eye on the cache, until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            for start in (self._store.run, self._statuses.run, self._denied.watch, self._room.watch):
+                tasks.create_task(_never_ending(start()))
+
+    async def _ready(self, _request: Request) -> bytes:
         """200, or 503 and the issuers that are required and have no keys or no status list yet."""
         missing = ", ".join((*self._store.missing, *self._statuses.missing))
-        await send({"type": "http.response.start", "status": 503 if missing else 200, "headers": []})
-        await send({"type": "http.response.body", "body": missing.encode()})
+        return plain(503 if missing else 200, missing.encode())
 
-    async def _keys(self, scope: Scope, send: Send) -> None:
+    async def _keys(self, request: Request) -> bytes:
         """Where the keys stand, as JSON; after a fetch, if it is asked for. 404: no such issuer."""
-        found = True
-        if scope["method"] == "POST":
-            name = unquote(scope["query_string"].decode("ascii")) or None
-            found = await self._store.refresh(name, patience=REFRESH_PATIENCE)
-        body = msgspec.json.encode(self._store.view()) if found else b""
-        await send({"type": "http.response.start", "status": 200 if found else 404, "headers": []})
-        await send({"type": "http.response.body", "body": body})
+        if request.method == "POST":
+            name = unquote(request.query) or None
+            if not await self._store.refresh(name, patience=REFRESH_PATIENCE):
+                return plain(404)
+        return plain(200, msgspec.json.encode(self._store.view()))
 
-    async def _lifespan(self, receive: Receive, send: Send) -> None:
-        await receive()
-        background = (self._store.run, self._statuses.run, self._denied.watch, self._room.watch)
-        tasks = [asyncio.create_task(_never_ending(start())) for start in background]
-        await send({"type": "lifespan.startup.complete"})
-        await receive()
-        for task in tasks:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
-        await send({"type": "lifespan.shutdown.complete"})
+    async def _metrics(self, _request: Request) -> bytes:
+        """What this worker has measured, as JSON."""
+        return plain(200, msgspec.json.encode(self._measured()))
+
+    async def _look(self, _request: Request) -> bytes:
+        """What is denied, as JSON, after a look at the file."""
+        return plain(200, msgspec.json.encode(await self._denied.look()))
 
 
 async def _never_ending(task: Coroutine[Any, Any, None]) -> None:

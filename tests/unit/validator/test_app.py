@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from jwtgate import generate_signing_key, mint, read_jwks
 from jwtgate.authenticate import Authenticator
@@ -13,6 +13,7 @@ from jwtgate.jwks import KeyStore, StatusStore
 from jwtgate.revocation import Standing
 from jwtgate.tokens import VerifiedTokens
 from jwtgate.validator.app import Validator
+from support.answers import taken_apart
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -78,18 +79,12 @@ def ask(
     """The status and headers of an answer; that it has no body is asserted."""
     statuses = StatusStore([], store, Standing())
     validator = Validator(Authenticator(PLAN, VerifiedTokens(0)), store, statuses, room=lambda: room, clock=clock)
-    sent: list[Any] = []
-
-    async def send(message: Any) -> None:
-        sent.append(message)
-
-    async def receive() -> Any:
-        raise AssertionError("there is no body to read")
-
-    asyncio.run(validator({"type": "http", "path": path, "headers": list(headers)}, receive, send))
-    start, body = sent
-    assert body == {"type": "http.response.body", "body": b""}
-    return start["status"], dict(start["headers"])
+    question = validator.read(path, list(headers))
+    answer = validator.answer(question)
+    if not isinstance(answer, bytes):
+        answer = asyncio.run(answer)
+    status, found = taken_apart(answer)
+    return status, dict(found)
 
 
 def test_known_keys_are_not_asked_for() -> None:
@@ -139,6 +134,18 @@ def test_only_the_path_names_the_policy() -> None:
     for path in ("/", "/nosuch", f"/{POLICY}/", f"//{POLICY}", f"/{POLICY.upper()}"):
         status, headers = ask(Keys(GOOD, NONE), path=path, headers=named)
         assert (status, headers[b"x-jwtgate-reason"]) == (401, b"policy_unknown")
+
+
+def test_a_token_whose_signature_was_checked_is_quick_and_so_is_none() -> None:
+    store = Keys(GOOD, NONE)
+    statuses = StatusStore([], store, Standing())
+    authenticator = Authenticator(PLAN, VerifiedTokens(10_000))
+    validator = Validator(authenticator, store, statuses, room=lambda: True, clock=lambda: NOW)
+    question = validator.read(f"/{POLICY}", [(b"authorization", b"Bearer " + TOKEN.encode())])
+    assert not validator.is_quick(question)
+    validator.answer(question)
+    assert validator.is_quick(question)
+    assert validator.is_quick(validator.read(f"/{POLICY}", []))
 
 
 def test_no_token_is_denied_without_keys() -> None:

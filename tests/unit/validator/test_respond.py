@@ -9,7 +9,8 @@ from jwtgate.authenticate import Allow, Deny, Step
 from jwtgate.config import load_text
 from jwtgate.reasons import Reason
 from jwtgate.tokens import VerifiedToken, parse, verify
-from jwtgate.validator.respond import BODY, allow, deny, subject_digest
+from jwtgate.validator.respond import allow, deny, plain, subject_digest
+from support.answers import taken_apart
 
 ISSUER = load_text(
     """
@@ -38,21 +39,16 @@ def verified(**claims: object) -> VerifiedToken:
 TOKEN = verified(sub="alice")
 
 
-def headers(message: dict[str, object]) -> list[tuple[bytes, bytes]]:
-    found = message["headers"]
-    assert isinstance(found, list)
-    return found
+def headers(answer: bytes) -> list[tuple[bytes, bytes]]:
+    return taken_apart(answer)[1]
 
 
 @pytest.mark.parametrize("reason", Reason)
 def test_a_denial_is_a_401_with_its_reason_and_is_not_cached(reason: Reason) -> None:
-    message = deny(Deny(reason, Step.PARSE))
-    assert message["status"] == 401
-    assert headers(message) == [
-        (b"content-length", b"0"),
-        (b"x-accel-expires", b"0"),
-        (b"x-jwtgate-reason", reason.encode()),
-    ]
+    assert taken_apart(deny(Deny(reason, Step.PARSE))) == (
+        401,
+        [(b"content-length", b"0"), (b"x-accel-expires", b"0"), (b"x-jwtgate-reason", reason.encode())],
+    )
 
 
 def test_a_denial_of_a_verified_token_says_for_the_log_whose_it_was() -> None:
@@ -60,7 +56,7 @@ def test_a_denial_of_a_verified_token_says_for_the_log_whose_it_was() -> None:
     assert headers(message)[3:] == [
         (b"x-jwtgate-issuer", b"main"),
         (b"x-jwtgate-key", KEY.kid.encode()),
-        (b"x-jwtgate-subject", subject_digest("https://issuer.example", "alice")),
+        (b"x-jwtgate-subject", subject_digest("https://issuer.example", "alice").encode()),
     ]
     # The answers are shared: one request's must not leak into the next one's.
     assert len(headers(deny(Deny(Reason.TOKEN_EXPIRED, Step.CLAIMS)))) == 3
@@ -70,14 +66,14 @@ def test_a_denial_of_a_verified_token_says_for_the_log_whose_it_was() -> None:
     ("until", "cacheable", "expires"), [(1_000_009, True, b"@1000009"), (1_000_009, False, b"0"), (0, True, b"0")]
 )
 def test_an_allow_says_how_long_it_holds(until: int, cacheable: bool, expires: bytes) -> None:
-    message = allow(Allow(TOKEN, ISSUER, (), until), cacheable=cacheable)
-    assert message["status"] == 200
-    assert headers(message) == [
+    status, found = taken_apart(allow(Allow(TOKEN, ISSUER, (), until), cacheable=cacheable))
+    assert status == 200
+    assert found == [
         (b"content-length", b"0"),
         (b"x-accel-expires", expires),
         (b"x-jwtgate-issuer", b"main"),
         (b"x-jwtgate-key", KEY.kid.encode()),
-        (b"x-jwtgate-subject", subject_digest("https://issuer.example", "alice")),
+        (b"x-jwtgate-subject", subject_digest("https://issuer.example", "alice").encode()),
     ]
 
 
@@ -89,15 +85,22 @@ def test_an_allow_brings_the_identity_along() -> None:
     ]
 
 
-def test_no_answer_has_a_body() -> None:
-    assert BODY == {"type": "http.response.body", "body": b""}
+def test_a_line_too_many_denies() -> None:
+    """What stands in the values was made printable before; if it ever is not, nobody is let through."""
+    for value in ("a\r\nX-Jwtgate-Identity-X-Admin: yes", "a\nb", "a\r\n\r\nb"):
+        status, found = taken_apart(allow(Allow(TOKEN, ISSUER, (("X-User", value),), 0), cacheable=True))
+        assert (status, found[-1]) == (401, (b"x-jwtgate-reason", b"internal_error"))
+
+
+def test_our_own_parts_get_a_body() -> None:
+    assert plain(200, b"yes") == b"HTTP/1.1 200 -\r\nContent-Length: 3\r\n\r\nyes"
 
 
 def test_a_subject_has_one_digest_with_each_issuer() -> None:
     digest = subject_digest("https://a.example", "alice")
     assert digest == subject_digest("https://a.example", "alice")
     assert len(digest) == 16
-    assert b"alice" not in digest
+    assert "alice" not in digest
     others = {
         subject_digest(issuer, sub)
         for issuer, sub in (("https://b.example", "alice"), ("https://a.example", "bob"))
@@ -108,4 +111,4 @@ def test_a_subject_has_one_digest_with_each_issuer() -> None:
 
 @pytest.mark.parametrize("subject", [None, 7, ["alice"]])
 def test_no_subject_has_no_digest(subject: object) -> None:
-    assert subject_digest("https://a.example", subject) == b""
+    assert subject_digest("https://a.example", subject) == ""
