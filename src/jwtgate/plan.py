@@ -24,8 +24,11 @@ if TYPE_CHECKING:
 
 KIB = 1024
 
-# What the validator may add to a decision: identity headers (jwtgate.identity bounds them) and a few of its own.
-DECISION_HEADERS_BYTES = 6 * KIB
+# What the validator may add to a decision beside identity headers.
+DECISION_HEADERS_BYTES = 2 * KIB
+
+# Buffers for a client's request line and headers (large_client_header_buffers).
+CLIENT_HEADER_BUFFERS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +173,11 @@ class Policy:
     unsafe_allow_stale_status: bool = False  # a status list that cannot be had, or is too old, does not deny
 
     @property
+    def lines(self) -> int:
+        """How many lines of a client's request, each as long as NGINX reads, can be in the decision cache's key."""
+        return len(self.sources) + self.inputs.path + len(self.inputs.headers)
+
+    @property
     def inputs(self) -> Inputs:
         """What it reads of the request beside the token."""
         return inputs_of(self.requirement)
@@ -244,6 +252,19 @@ Answers = tuple[tuple["Reason", Answer], ...]
 
 
 @dataclass(frozen=True, slots=True)
+class Cors:
+    """What pages of other origins may do (Fetch, section 3.2). `pass_on`: the service answers preflights."""
+
+    pass_on: bool = False
+    origins: tuple[str, ...] = ()  # `https://*.example.com` and `*` stand for many
+    methods: tuple[str, ...] = ()
+    headers: tuple[str, ...] = ()
+    expose: tuple[str, ...] = ()
+    credentials: bool = False
+    max_age: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Route:
     """A location of the gateway."""
 
@@ -266,6 +287,7 @@ class Route:
     send_timeout: int
     answers: Answers  # this route's own denials, complete; empty: the gateway's
     strip_token: bool = False  # the service does not get the token
+    cors: Cors | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -384,7 +406,9 @@ class Plan:
         A key that does not fit costs a line in the error log per request, so whatever header a client can send
         fits. A cache file counts in 16 bits (ngx_http_file_cache_header_t): more than 64k would be of no use.
         """
-        return min(64 * KIB, _power_of_two(self.header_buffer + DECISION_HEADERS_BYTES))
+        lines = min(max((each.lines for each in self.policies.values()), default=1), CLIENT_HEADER_BUFFERS)
+        key = lines * self.header_buffer
+        return min(64 * KIB, _power_of_two(key + DECISION_HEADERS_BYTES + self.identity_bytes))
 
     @property
     def identity_headers(self) -> tuple[str, ...]:

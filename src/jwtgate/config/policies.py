@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 
 _STALENESS = 10
+_IDENTITY_BYTES = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +153,8 @@ class Policies:
             required["requirement"] = repr(named.requirement)
         if need.sources != AUTHORIZATION:
             required["sources"] = repr(need.sources)
+        if self.gateway.identity_bytes != _IDENTITY_BYTES:
+            required["identity_bytes"] = self.gateway.identity_bytes
         if named.presence != "required":
             required["presence"] = named.presence
         text = json.dumps(required, sort_keys=True, separators=(",", ":"))

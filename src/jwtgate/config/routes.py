@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from jwtgate.config.answers import Overrides, answers
+from jwtgate.config.cors import compile_cors
 from jwtgate.config.denials import compile_denials
 from jwtgate.config.policies import Policies, first
 from jwtgate.config.problems import nearest
@@ -206,6 +207,7 @@ class _Maker:
                 ),
                 send_timeout=first(section.send_timeout, defaults.send_timeout, _TIMEOUT),
                 answers=self._route_answers(section, path),
+                cors=compile_cors(section.cors, (*path, "cors"), self.report),
                 strip_token=first(section.strip_token, defaults.strip_token, False),
             )
         )

@@ -48,6 +48,7 @@ _KINDS = (
     _Kind(("upstreams", "*", "tls"), "tls", schema.UpstreamTlsSection),
     _Kind(("rate_limits", "*"), "rate limit", schema.RateLimitSection),
     _Kind(("routes", "*"), "route", schema.RouteSection),
+    _Kind(("routes", "*", "cors"), "cors", schema.CorsSection),
     _Kind(("routes", "*", "denials", "*"), "denial", schema.DenialSection),
     _Kind(("denials", "*"), "denial", schema.DenialSection),
     _Kind(("defaults",), "defaults", schema.DefaultsSection),

@@ -10,12 +10,15 @@ import hashlib
 import json
 import re
 from dataclasses import dataclass
+from functools import cached_property
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 import jinja2
 
 from jwtgate.errors import UnquotableError
+from jwtgate.nginx.cors import preflights
+from jwtgate.nginx.declared import Declared
 from jwtgate.nginx.quote import Quoted, quote, quote_text
 from jwtgate.nginx.services import resolver, services
 from jwtgate.plan import KIB
@@ -105,7 +108,7 @@ class DenySet:
         return dict(self.answers)[self.location(reason)]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # without slots: what is asked for each route is computed once
 class ServerBlock:
     """Routes that share a host."""
 
@@ -119,16 +122,16 @@ class ServerBlock:
         return any(route.path == "/" and route.match == "prefix" for route in self.routes)
 
     @property
-    def asked(self) -> frozenset[str]:
+    def policies(self) -> list[str]:
         """The ids of the policies that these routes ask."""
-        return frozenset(route.policy for route in self.routes if route.policy is not None)
+        return sorted({route.policy for route in self.routes if route.policy is not None})
 
     @property
     def has_grpc(self) -> bool:
         """Whether some route passes gRPC."""
         return any(route.grpc for route in self.routes)
 
-    @property
+    @cached_property
     def exact_paths(self) -> frozenset[str]:
         """Paths with a location of their own."""
         return frozenset(route.path for route in self.routes if route.match == "exact")
@@ -159,6 +162,8 @@ def render(plan: Plan, site: Site) -> str:
     """The configuration, whole. Raises UnquotableError when a value cannot be written in it."""
     deny_sets = _deny_sets(plan)
     by_name = services(plan, site)
+    declared = Declared(plan)
+    cors = preflights(plan)
     return _TEMPLATES.get_template("nginx.conf.j2").render(
         plan=plan,
         site=site,
@@ -178,7 +183,10 @@ def render(plan: Plan, site: Site) -> str:
         gateway_answers=deny_sets[0],
         answers_of={route: _deny_set_of(route, deny_sets) for route in plan.routes if route.answers},
         servers=_servers(plan),
-        policies=sorted(plan.policies.values(), key=lambda policy: policy.id),
+        declared=declared,
+        preflights=list(cors.values()),
+        preflight_of=cors,
+        passing=_passing_preflights(plan),
         identity_headers=[IdentityHeader(header) for header in plan.identity_headers],
         gateway_problems=GATEWAY_PROBLEMS,
         listeners=[listener for listener in plan.listeners if listener.redirect_port is None],
@@ -248,15 +256,27 @@ def _deny_set_of(route: Route, deny_sets: list[DenySet]) -> DenySet:
     )
 
 
+def _passing_preflights(plan: Plan) -> frozenset[str]:
+    """The ids of policies that some route leaves out for preflights."""
+    return frozenset(
+        route.policy for route in plan.routes if route.policy is not None and route.cors and route.cors.pass_on
+    )
+
+
 def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
 @jinja2.pass_context
 def _cache_key(context: jinja2.runtime.Context, policy: Policy) -> Quoted:
-    """Epoch, policy, the whole credential, each on a line of its own: no value can reach into the next."""
+    """Epoch, policy, the whole credential from each source, each declared input, each on a line of its own.
+
+    So no value can reach into the next, and nothing that was decided on is missing.
+    """
     site: Site = context["site"]
-    return Quoted(quote(f"{site.epoch}\n{policy.id}\n").removesuffix('"') + '$http_authorization"')
+    declared: Declared = context["declared"]
+    values = [header.value for header in (*declared.credentials(policy), *declared.inputs(policy))]
+    return Quoted(quote(f"{site.epoch}\n{policy.id}\n").removesuffix('"') + "\\n".join(values) + '"')
 
 
 @jinja2.pass_context

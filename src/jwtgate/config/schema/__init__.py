@@ -6,6 +6,7 @@ another setting: here an optional value that is not written is None.
 """
 
 from jwtgate.config.schema.admin import AdminSection
+from jwtgate.config.schema.cors import CorsSection
 from jwtgate.config.schema.denials import Denials, DenialSection
 from jwtgate.config.schema.fields import FAULT, Section
 from jwtgate.config.schema.gateway import VERSION, CacheSection, Gateway
@@ -34,6 +35,7 @@ __all__ = [
     "AdminSection",
     "CacheSection",
     "ClaimNamesSection",
+    "CorsSection",
     "DefaultsSection",
     "DenialSection",
     "Denials",

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from typing import Annotated
 
+from pydantic import BeforeValidator, Field
+
+from jwtgate.config.schema.cors import CorsSection, cors_section
 from jwtgate.config.schema.denials import Denials
 from jwtgate.config.schema.fields import (
     HostName,
     Identity,
+    OrShort,
     RoutePath,
     Section,
     Size,
@@ -92,4 +96,9 @@ class RouteSection(Section):
         default=None, description="Default 60s; 1h for websocket, sse and grpc.", examples=["60s"]
     )
     send_timeout: Timeout | None = Field(default=None, description="Default 60s.", examples=["60s"])
+    cors: Annotated[CorsSection | None, BeforeValidator(cors_section), OrShort(({"const": "pass"},))] = Field(
+        default=None,
+        description="What pages of other origins may do; or pass: the service answers preflights.",
+        examples=[{"origins": ["https://app.example.com"]}],
+    )
     denials: Denials = {}
