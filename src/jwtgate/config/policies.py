@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 from jwtgate.config.problems import nearest
 from jwtgate.config.requirements import compile_require
 from jwtgate.plan import Discovery, IdentityHeader, InlineJwks, Issuer, JwksFile, JwksUrl, Policy, SharedSecret
-from jwtgate.policy import AUTHORIZATION, DEFAULT_CLAIM_NAMES, QueryParameter
+from jwtgate.policy import AUTHORIZATION, DEFAULT_CLAIM_NAMES, QueryParameter, RequestHeader
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -184,6 +184,18 @@ def warn_of_query_tokens(gateway: Gateway, report: Report) -> None:
         if any(isinstance(source, QueryParameter) for source in sources or ()):
             message = "a token in the query stands in NGINX's error log, and in the history of browsers"
             report.warn(path, message, "use a cookie or a header where the client can", at_key=True)
+
+
+def check_headers(policies: Mapping[str, Policy], report: Report) -> None:
+    """A header that a policy reads must not be one that the gateway sets for services."""
+    set_by_us = {each.header.lower(): each.header for policy in policies.values() for each in policy.identity}
+    for policy in policies.values():
+        sources = (source.name.lower() for source in policy.sources if isinstance(source, RequestHeader))
+        for name in dict.fromkeys((*policy.inputs.headers, *sources)):
+            if name in set_by_us:
+                message = f'policy "{policy.name}" reads the header {name}, which is an identity header'
+                hint = f"services get {set_by_us[name]} from the gateway alone: rename one of the two"
+                report.error(("policies", policy.name), message, hint, at_key=True)
 
 
 def first(*choices: _T | None) -> _T:

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 from jwtgate.config.answers import Overrides, answers
 from jwtgate.config.cors import compile_cors
 from jwtgate.config.denials import compile_denials
-from jwtgate.config.policies import Policies, first
+from jwtgate.config.policies import Policies, check_headers, first
 from jwtgate.config.problems import nearest
 from jwtgate.config.transport import speaks_http2
 from jwtgate.plan import Issuer, Policy, Route
+from jwtgate.policy import QueryParameter
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from jwtgate.config.document import Path
     from jwtgate.config.policies import NamedPolicy
@@ -47,11 +48,16 @@ def compile_routes(
     """All routes. What comes out counts only if nothing was reported."""
     check = _Checks(validated, report)
     make = _Maker(validated.gateway, Policies(validated.gateway, policies, issuers), overrides, report)
+    for name, policy in validated.gateway.policies.items():
+        check.identity(policy.identity or (), ("policies", name, "identity"))
+    check.identity(validated.gateway.defaults.identity or (), ("defaults", "identity"))
     for index, section in validated.routes:
         path: Path = ("routes", index)
         check.route(section, path)
         make.route(section, path)
+        check.query(make.policies.of(section), section, path)
     check.redirects()
+    check_headers(make.policies.made, report)
     if not validated.gateway.routes and not validated.problems:
         report.error(
             ("routes",), "there are no routes", "a gateway without routes serves nothing: add one", at_key=True
@@ -82,7 +88,7 @@ class _Checks:
         self._prefix_only(section, path)
         self._grpc(section, path)
         self._rate_limit(section, path)
-        self._identity(section, path)
+        self.identity(section.identity or (), (*path, "identity"))
 
     def _known(self, names: str, name: str, path: Path) -> None:
         known = self.validated.names[names]
@@ -146,9 +152,19 @@ class _Checks:
             message = "this limit counts subjects, and a public route knows none"
             self.report.error((*path, "rate_limit"), message, "name one by address, or use a policy")
 
-    def _identity(self, section: RouteSection, path: Path) -> None:
-        for header in section.identity or ():
-            at = (*path, "identity", header)
+    def query(self, policy: Policy | None, section: RouteSection, path: Path) -> None:
+        """Without the token, NGINX writes the target anew, from the decoded path."""
+        if policy is None or not section.allow_encoded_slashes or not section.strip_token:
+            return
+        if any(isinstance(source, QueryParameter) for source in policy.sources):
+            message = '"strip_token" of a token in the query decodes the path, and would lose encoded slashes'
+            hint = "remove strip_token or allow_encoded_slashes, or read the token elsewhere"
+            self.report.error((*path, "strip_token"), message, hint, at_key=True)
+
+    def identity(self, headers: Iterable[str], path: Path) -> None:
+        """The identity headers at a place of the file."""
+        for header in headers:
+            at = (*path, header)
             first, place = self.headers.setdefault(header.lower(), (header, at))
             if first != header:
                 # NGINX sets or clears each identity header on every route: two spellings would be two headers.

@@ -30,6 +30,8 @@ def token_sources(value: Any) -> tuple[TokenSource, ...] | Fault:
             return source
         if source in sources:
             return Fault(f"{{field}} names {_shown(item)} twice", "remove one of them")
+        if not isinstance(source, RequestHeader) and any(type(source) is type(other) for other in sources):
+            return Fault("{field} names two places of the same kind", "keep one; several headers are possible")
         sources.append(source)
     return tuple(sources)
 

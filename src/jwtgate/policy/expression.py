@@ -178,7 +178,8 @@ def _variables(reads: Reads) -> Callable[[Mapping[str, Any], Request, float], di
             data["request.method"] = request.method
             data["request.path"] = request.path
             data["request.host"] = request.host
-            data[_HEADERS] = request.headers
+            # NGINX sends no empty header, so that one which is absent is one which is empty.
+            data[_HEADERS] = {name: request.headers.get(name, "") for name in inputs.headers}
         if reads_now:
             # Whole seconds: what is decided in a second holds for all of it.
             data["now"] = datetime.fromtimestamp(int(now), UTC)

@@ -38,8 +38,8 @@ NO_INPUTS: Final = Inputs()
 class Request(msgspec.Struct, frozen=True, gc=False):
     """The declared inputs of one request, as NGINX understood them; what was not declared is empty.
 
-    `path` is normalised (`$uri`), `host` in lower case and without a port (`$host`). `headers` has every declared
-    header, in lower case; one that was not sent is empty.
+    `path` is normalised (`$uri`), `host` in lower case and without a port (`$host`). `headers` are in lower
+    case; one that is absent is empty.
     """
 
     method: str = ""

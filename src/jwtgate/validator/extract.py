@@ -44,11 +44,8 @@ def extract_declared(headers: Iterable[tuple[bytes, bytes]]) -> tuple[Credential
         elif name == TOKEN_HEADER:
             found.append(parse_token(value))
         elif name.startswith(INPUT_HEADER):
-            try:
-                text = value.decode()
-            except UnicodeDecodeError:
-                found.append(Reason.HEADER_INVALID)
-                continue
+            # What is not UTF-8 stays what it is: equal to no claim, and an error to CEL.
+            text = value.decode(errors="surrogateescape")
             kind = name[len(INPUT_HEADER) :].decode()
             if kind in inputs:
                 inputs[kind] = text

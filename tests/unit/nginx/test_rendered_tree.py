@@ -39,7 +39,12 @@ trusted_proxies: [10.0.0.0/8]
 rate_limits: {per_client: {by: address, rate: 10/s}, per_user: {by: subject, rate: 300/m, burst: 20}}
 issuers:
   main: {issuer: "https://issuer.example", jwks: "https://issuer.example/jwks", audience: a, algorithms: [ES256]}
-policies: {caller: {issuer: main}, other: {issuer: main, bare_token: true}}
+policies:
+  caller: {issuer: main}
+  other: {issuer: main, bare_token: true}
+  inputs: {issuer: main, require: {cel: "request.path + request.headers['x-tenant'] + request.host != ''"}}
+  methods: {issuer: main, require: {methods: {GET: true}}, token_from: [authorization, {cookie: session}]}
+  sources: {issuer: main, optional: true, token_from: [{header: X-Token}, {unsafe_query_token: access_token}]}
 upstreams:
   service: http://127.0.0.1:3000
   secure: https://secure.example
@@ -58,6 +63,10 @@ routes:
   - {path: /user/, upstream: several, policy: caller, rate_limit: per_user, strip_prefix: true}
   - {path: /s.S/, upstream: service, policy: caller, grpc: true, rate_limit: per_user, identity: {X-User: sub}}
   - {path: /t.T/, upstream: secure, policy: caller, grpc: true}
+  - {path: /inputs/, upstream: service, policy: inputs, cors: {origins: "https://app.example"}}
+  - {path: /methods/, upstream: several, policy: methods, strip_token: true, rate_limit: per_user, cors: pass}
+  - {path: /sources/, upstream: secure, policy: sources, strip_token: true, strip_prefix: true}
+  - {path: /u.U/, upstream: secure, policy: inputs, grpc: true}
   - {host: other.example, path: /, upstream: service, policy: other}
 """
 PUBLIC = ("/public/", "/keys/", "/limited/")
@@ -208,8 +217,35 @@ def test_a_location_that_asks_for_a_token_never_answers_by_itself(tree: list[Dir
         assert not every(location, "return")
         assert all(rewrite[-2:] == ["$1", "break"] for rewrite in every(location, "rewrite"))
         for condition in (each for each in location["block"] if each["directive"] == "if"):
-            assert condition["args"] in (["$jwtgate_path_ambiguous"], ["$jwtgate_path_unsafe"])
-            assert [(each["directive"], each["args"]) for each in condition["block"]] == [("return", ["400"])]
+            (then,) = ((each["directive"], each["args"]) for each in condition["block"])
+            if condition["args"][0].startswith("$jwtgate_preflight_"):
+                number = condition["args"][0].rpartition("_")[2]
+                assert then == ("rewrite", ["^", f"/_jwtgate/preflight/{number}", "last"])
+            else:
+                assert condition["args"] in REFUSED
+                assert then == ("return", ["400"])
+
+
+REFUSED = (["$jwtgate_path_ambiguous"], ["$jwtgate_path_unsafe"], ["$jwtgate_log_path", "!=", "$uri"])
+
+
+def test_an_auth_location_answers_by_itself_for_preflights_alone(tree: list[Directive]) -> None:
+    for location in auths(tree):
+        assert not every(location, "return")
+        for condition in (each for each in location["block"] if each["directive"] == "if"):
+            assert condition["args"] == ["$jwtgate_passes_preflight"]
+            assert [(each["directive"], each["args"]) for each in condition["block"]] == [("return", ["204"])]
+    for location in locations(tree):
+        if path_of(location) != "/methods/":
+            assert not any(name == "$jwtgate_passes_preflight" for name, *_ in every(location, "set"))
+    maps = {each["args"][1]: each for each in walk(tree) if each["directive"] == "map"}
+    if "$jwtgate_preflight" in maps:
+        preflight = maps["$jwtgate_preflight"]
+        assert preflight["args"][0].split()[0] == "$request_method"
+        assert [(each["directive"], each["args"]) for each in preflight["block"]] == [
+            ("default", [""]),
+            ("~^OPTIONS [!-~]+ [!-~]+$", ["1"]),
+        ]
 
 
 # What an auth location must say itself, since a surrounding configuration could say otherwise.
@@ -242,16 +278,20 @@ def test_an_auth_location_inherits_nothing_that_could_open_it(tree: list[Directi
         said = {each["directive"]: each["args"] for each in location["block"]}
         assert RESET.items() <= said.items()
         assert every(location, "error_page") == [["599", "/_jwtgate/none"]]
-        headers = dict(every(location, "proxy_set_header"))
-        assert headers["Content-Length"] == ""
-        assert headers["Authorization"] == "$http_authorization"
-        assert set(headers) == {"Content-Length", "Connection", "Host", "Authorization"}
+        headers = every(location, "proxy_set_header")
+        assert headers[:3] == [["Content-Length", ""], ["Connection", ""], ["Host", "validator"]]
+        names = [name for name, _ in headers[3:]]
+        assert all(name == "Authorization" or name.startswith("X-Jwtgate-") for name in names)
+        # Whatever the validator gets of the request stands in the key, on a line of its own.
+        values = [value for _, value in headers[3:]]
+        assert values
+        assert all(re.fullmatch(r"\$[a-z0-9_]+", value) for value in values)
         assert "X-Accel-Redirect" in one(location, "proxy_ignore_headers")
         if one(location, "proxy_cache") != ["off"]:
             assert RESET_WHEN_CACHED.items() <= said.items()
             key = one(location, "proxy_cache_key")[0]
             policy = path_of(location).removeprefix("/_jwtgate/auth/")
-            assert re.split(r"\\n|\n", key) == [SITE.epoch, policy, "$http_authorization"]
+            assert re.split(r"\\n|\n", key) == [SITE.epoch, policy, *values]
 
 
 def test_the_gateways_own_locations_are_internal_and_answer_fixed_statuses(tree: list[Directive]) -> None:
@@ -261,7 +301,8 @@ def test_the_gateways_own_locations_are_internal_and_answer_fixed_statuses(tree:
         assert every(location, "internal") == [[]], path_of(location)
         if not is_auth(location):
             (answer,) = every(location, "return")
-            assert 400 <= int(answer[0]) <= 599
+            preflight = path_of(location).startswith("/_jwtgate/preflight/")
+            assert answer == ["204"] if preflight else 400 <= int(answer[0]) <= 599
             assert not passes(location)
 
 
@@ -286,7 +327,10 @@ def test_every_server_sets_or_clears_what_services_believe(tree: list[Directive]
         assert "X-Accel-Redirect" in one(server, "proxy_ignore_headers")
         for location in server["block"]:
             if location["directive"] == "location" and not is_auth(location):
-                assert not every(location, "proxy_set_header")  # one of its own would replace all of them
+                # One of its own replaces all of the server's, so then it has them all.
+                for kind in ("proxy_set_header", "grpc_set_header"):
+                    own = every(location, kind)
+                    assert not own or own[: len(every(server, kind))] == every(server, kind)
     if len(servers(tree)) > 1:
         assert all("x-user" in str(every(server, "proxy_set_header")).lower() for server in servers(tree))
 

@@ -23,7 +23,7 @@ from jwtgate.policy.requirement import Expression, Nothing
 from jwtgate.reasons import Reason
 
 NOW = 1_000_000.9
-REQUEST = Request("POST", "/orders/acme/1", "shop.example", {"x-tenant": "acme", "x-other": ""})
+REQUEST = Request("POST", "/orders/acme/1", "shop.example", {"x-tenant": "acme"})
 
 # expression, claims, what it says; None: an error
 SAID: dict[str, tuple[str, dict[str, Any], bool | None]] = {
@@ -53,6 +53,7 @@ SAID: dict[str, tuple[str, dict[str, Any], bool | None]] = {
     "a number that CEL has not": ("claims.n == 1", {"n": 10**40}, None),
     "a number that CEL has not, elsewhere": ("claims.a == 1", {"a": 1, "n": 10**40}, True),
     "text that is no Unicode": ("claims.a == 'x'", {"a": "\ud800"}, None),
+    "a byte that is no UTF-8": ("claims.a != 'x'", {"a": "\udcff"}, None),
 }
 
 
