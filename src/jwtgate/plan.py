@@ -174,7 +174,7 @@ class Policy:
 
     @property
     def lines(self) -> int:
-        """How many lines of a client's request, each as long as NGINX reads, can be in the decision cache's key."""
+        """How many lines of a client's request, each as long as NGINX reads, can be in the cache's key."""
         return len(self.sources) + self.inputs.path + len(self.inputs.headers)
 
     @property

@@ -46,7 +46,9 @@ def test_inputs_are_read_by_their_names() -> None:
         (b"x-jwtgate-input-header-x-tenant", b"acme"),
         (b"x-jwtgate-input-header-method", b"a header of that name"),
     ]
-    expected = Request("POST", "/ü", "shop.example", {"x-tenant": "acme", "header-method": "a header of that name"})
+    expected = Request(
+        "POST", "/ü", "shop.example", {"x-tenant": "acme", "header-method": "a header of that name"}
+    )
     credential, request = extract_declared(headers)
     assert credential is Reason.TOKEN_MISSING
     assert (request.method, request.path, request.host) == (expected.method, expected.path, expected.host)
