@@ -30,16 +30,14 @@ class Preflight:
         return Quoted(f"$jwtgate_preflight_{self.number}")
 
     @property
-    def allowed(self) -> Quoted:
-        """What the origin that is allowed is told."""
-        return Quoted('"*"' if "*" in self.cors.origins else "$http_origin")
+    def everyone(self) -> bool:
+        """Whether every origin is allowed."""
+        return "*" in self.cors.origins
 
     @property
     def patterns(self) -> list[Quoted]:
         """Origins as a `map` matches them, case-sensitive."""
-        return [
-            Quoted('"~."') if origin == "*" else Quoted(f'"~^{_pattern(origin)}$"') for origin in self.cors.origins
-        ]
+        return [Quoted(f'"~^{_pattern(origin)}$"') for origin in self.cors.origins]
 
     @property
     def location(self) -> Quoted:
@@ -67,4 +65,4 @@ def preflights(plan: Plan) -> dict[Cors, Preflight]:
 
 def _pattern(origin: str) -> str:
     """An origin, where `*.` stands for one or more names."""
-    return re.escape(quote(origin)).replace(r"\*\.", r"(?:[A-Za-z0-9-]+\.)+")
+    return re.escape(quote(origin)).replace(r"\*\.", r"(?:[a-z0-9-]+\.)+")
