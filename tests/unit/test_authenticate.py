@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -229,6 +229,25 @@ def test_several_fitting_keys_are_no_reason_to_ask_for_more() -> None:
     signing_input = head + b"." + encode_base64url(json.dumps(claims()).encode())
     without_kid = (signing_input + b"." + encode_base64url(KEY.sign(signing_input))).decode()
     assert ask(without_kid, keys=keys) == Deny(Reason.KEY_AMBIGUOUS, Step.KEY)
+
+
+@pytest.mark.parametrize(
+    ("rule", "reason"),
+    [
+        ({"required_claims": ("client_id",)}, Reason.CLAIM_MISSING),
+        ({"max_lifetime": 1}, Reason.TOKEN_TOO_OLD),
+        ({"types": ("at+jwt",)}, Reason.TYPE_MISMATCH),
+        ({"audience": ("others",)}, Reason.AUDIENCE_MISMATCH),
+    ],
+    ids=str,
+)
+def test_what_the_issuers_section_asks_for_is_asked(rule: dict[str, Any], reason: Reason) -> None:
+    text = token(iat=NOW)
+    assert isinstance(ask(text), Allow)
+    issuers = {**PLAN.issuers, "one": replace(PLAN.issuers["one"], **rule)}
+    stricter = ask(text, authenticate=Authenticator(replace(PLAN, issuers=issuers), VerifiedTokens(0)))
+    assert isinstance(stricter, Deny)
+    assert stricter.reason is reason
 
 
 # The memory of verified tokens
