@@ -121,11 +121,9 @@ class _SignerProcess:
         wait_until(self.answers, patience=60, interval=0.1)
 
     def answers(self) -> bool:
-        with contextlib.suppress(OSError, HTTPException):
-            connection = HTTPConnection("127.0.0.1", self._port, timeout=5)
-            connection.request("GET", "/ready")
-            return connection.getresponse().status == 200
-        return False
+        connection = _Connection(f"127.0.0.1:{self._port}", patience=5)
+        with contextlib.closing(connection):
+            return connection.send("GET", "/ready", {})[0] == 200
 
     def kill(self) -> None:
         assert self._process is not None
@@ -188,7 +186,10 @@ class _Run:
         self._outcome.seconds = time.monotonic() - begin
 
     def _client(self) -> None:
-        connection = _Connection(self._address)
+        with contextlib.closing(_Connection(self._address)) as connection:
+            self._use(connection)
+
+    def _use(self, connection: _Connection) -> None:
         waiting: deque[tuple[float, str]] = deque()
         while self._take():
             token = self._ask(connection)
@@ -259,9 +260,8 @@ class _Run:
 class _Connection:
     """A connection that is kept alive. A request on which it breaks is answered with status 0."""
 
-    def __init__(self, address: str) -> None:
-        self._address = address
-        self._connection = HTTPConnection(address, timeout=PATIENCE)
+    def __init__(self, address: str, patience: float = PATIENCE) -> None:
+        self._connection = HTTPConnection(address, timeout=patience)
 
     def send(
         self, method: str, path: str, headers: dict[str, str], body: bytes | None = None
@@ -271,6 +271,9 @@ class _Connection:
             answer = self._connection.getresponse()
             return answer.status, answer.read()
         except (OSError, HTTPException):
-            self._connection.close()
-            self._connection = HTTPConnection(self._address, timeout=PATIENCE)
+            self._connection.close()  # the next request opens it again
             return 0, b""
+
+    def close(self) -> None:
+        """It is not needed any more."""
+        self._connection.close()

@@ -131,6 +131,18 @@ class Authenticator:
         hashes = client.secret_hashes(now) if client else ()
         if client and isinstance(credentials, Secret) and self.secrets.remembers(hashes, credentials.secret):
             return client
+        match credentials:
+            case Secret():
+                reason = self._refuse_secret(client, hashes, credentials.secret, now)
+            case Assertion():
+                # Not limited: nobody guesses a signature, and a limit would be a way to lock the client out.
+                reason = self._refuse_assertion(client, credentials, now)
+        if client is None or reason is not None:
+            _fail(client, reason)
+        return client
+
+    def _refuse_secret(self, client: Client | None, hashes: Sequence[str], secret: str, now: float) -> str | None:
+        """Why the secret is not the client's; None when it is. Raises OAuthError after too many wrong ones."""
         bucket = client.id if client else _UNKNOWN
         wait = self.attempts.wait(bucket, now)
         if wait:
@@ -138,15 +150,10 @@ class Authenticator:
             raise OAuthError(
                 "temporarily_unavailable", description, status=HTTPStatus.TOO_MANY_REQUESTS, retry_after=wait
             )
-        match credentials:
-            case Secret():
-                reason = None if self.secrets.check(hashes, credentials.secret) else "wrong secret"
-            case Assertion():
-                reason = self._refuse_assertion(client, credentials, now)
-        if client is None or reason is not None:
-            self.attempts.failed(bucket, now)
-            _fail(client, reason)
-        return client
+        if self.secrets.check(hashes, secret):
+            return None
+        self.attempts.failed(bucket, now)
+        return "wrong secret"
 
     def _refuse_assertion(self, client: Client | None, assertion: Assertion, now: float) -> str | None:
         """Why the assertion does not prove that it is this client; None when it does (RFC 7523, section 3)."""

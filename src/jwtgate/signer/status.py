@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from jwtgate.signer.store import Store
 
-BLOCK: Final = 4096  # indexes
+BLOCK: Final = 1024  # indexes; `jwtgate signer token` takes one too
 _LEASE: Final = 3600  # seconds for which a signer hands out indexes of one block
 
 # Seconds after the last expiry until a block is used again: no list that still has an old bit is believed any

@@ -241,9 +241,12 @@ def test_an_assertion_that_proves_nothing_is_refused(signer: RunningSigner, chan
     refused(by_assertion(signer, assertion(signer.clock.now, **changes)), 401, "invalid_client")
 
 
-def test_an_assertion_by_another_key_is_refused(signer: RunningSigner) -> None:
-    forged = mint(claims_of(assertion(signer.clock.now)), generate_signing_key("ES256"))
-    refused(by_assertion(signer, forged), 401, "invalid_client")
+def test_assertions_by_another_key_are_refused_and_lock_nobody_out(signer: RunningSigner) -> None:
+    other = generate_signing_key("ES256")
+    for _ in range(12):
+        forged = mint(claims_of(assertion(signer.clock.now)), other)
+        refused(by_assertion(signer, forged), 401, "invalid_client")
+    assert by_assertion(signer, assertion(signer.clock.now)).status_code == 200
 
 
 # Forms
