@@ -11,7 +11,7 @@ The status list is the IETF's Token Status List, by which an issuer publishes on
 
 from __future__ import annotations
 
-from jwtgate.revocation.deny_list import Denied, DenyList, Kind, read_denied, read_deny_list, write_denied
+from jwtgate.revocation.deny_list import Denied, DenyList, read_denied, read_deny_list, write_denied
 from jwtgate.revocation.standing import HeldList, NeedList, Standing
 from jwtgate.revocation.status_list import StatusList, pack, read_status_list
 from jwtgate.revocation.status_token import StatusListToken, read_status_token, status_claims
@@ -20,7 +20,6 @@ __all__ = [
     "Denied",
     "DenyList",
     "HeldList",
-    "Kind",
     "NeedList",
     "Standing",
     "StatusList",
