@@ -258,8 +258,8 @@ start. An entry that is appended later is read alone.
 
 The whole decision about an ES256 token in Python: {SLICES} slices of {SLICE} tokens that take turns; the ratio is
 the median of the slices' ratios to those without revocation. The deny-list has entries of all four kinds, so each
-is looked for. A token with a `status` has more claims to read. Behind NGINX, the way to Python and back is added to
-both sides of the ratio, so it is less there; and a decision that NGINX repeats costs nothing more.
+is looked for. A token with a `status` has more claims to read. Behind NGINX, the way to Python and back is added
+to both sides of the ratio, so it is less there; and a decision that NGINX repeats costs nothing more.
 
 | with | new token | ratio | token seen before | ratio |
 | --- | ---: | ---: | ---: | ---: |

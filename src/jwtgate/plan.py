@@ -358,6 +358,7 @@ class SignerSettings:
     rotation_interval: int | None  # how long a key signs; None: until somebody says `rotate`
     status_list_uri: str  # `status.status_list.uri` of its tokens
     place: SignerPlace
+    status_list_max_age: int = 10
 
 
 @dataclass(frozen=True, slots=True)

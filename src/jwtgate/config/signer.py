@@ -42,6 +42,7 @@ def signer_settings(section: SignerSection, files: Files) -> SignerSettings:
         jwks_max_age=section.jwks_max_age,
         rotation_interval=section.rotation,
         status_list_uri=section.status_list or f"{url}/status-list",
+        status_list_max_age=section.status_list_max_age,
         place=SignerPlace(
             key_dir=None if section.key_dir is None else files.path(section.key_dir),
             database=section.database,

@@ -9,7 +9,8 @@ ring.py           the keys as the endpoints see them
 key_store.py      the keys in the database (their life: jwtgate.keys.lifecycle)
 clients.py, secret_hashes.py, attempts.py
                   clients and their secrets
-status.py         status list indexes and revocation
+status.py, status_publication.py
+                  status list indexes, revocation, and the list as everybody may read it
 store.py, tables.py, migrations/
                   the database
 passphrase.py, private_files.py

@@ -16,6 +16,19 @@ if TYPE_CHECKING:
 # RFC 6749, section 5.1: tokens are kept by nobody on the way.
 NO_STORE: Final = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 
+# RFC 9110, section 8.8.3: an entity tag is quoted. The W/ of a weak one stands before the quotes.
+_ENTITY_TAG: Final = re.compile(r'"[^"]*"')
+
+
+def is_known(conditions: list[str], entity_tag: str) -> bool:
+    """Whether the client has this version already: the values of its If-None-Match, and our entity tag, quoted.
+
+    RFC 9110, section 13.1.2: compared weakly, `*` is any.
+    """
+    return any(
+        condition.strip() == "*" or entity_tag in _ENTITY_TAG.findall(condition) for condition in conditions
+    )
+
 
 def refusal(issuer: str, error: OAuthError) -> Response:
     """OAuth's refusal (RFC 6749, section 5.2)."""

@@ -24,6 +24,7 @@ from jwtgate.signer.oauth import OAuthEndpoints
 from jwtgate.signer.publication import Publication
 from jwtgate.signer.ring import REFRESH
 from jwtgate.signer.status import StatusIndexes, forget_expired
+from jwtgate.signer.status_publication import StatusPublication
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -53,8 +54,11 @@ def create_app(
     issuer = TokenIssuer(settings, store, ring, StatusIndexes(store, settings.token_lifetime))
     # RFC 7523, section 3: the token endpoint's URL names the server as well as its issuer does.
     authenticator = Authenticator(store, (settings.issuer, f"{settings.url}/token"))
+    statuses = StatusPublication(settings, store, ring, clock)
+    statuses.refresh(clock())
     routes = [
         *Publication(settings, ring, clock).routes(),
+        *statuses.routes(),
         *OAuthEndpoints(issuer, authenticator, clock).routes(),
     ]
     if unsafe_example_token:
@@ -62,7 +66,7 @@ def create_app(
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
-        task = asyncio.create_task(_keep_fresh(store, ring, clock))
+        task = asyncio.create_task(_keep_fresh(store, ring, statuses, clock))
         try:
             yield
         finally:
@@ -76,13 +80,16 @@ def create_app(
     return app
 
 
-async def _keep_fresh(store: Store, ring: KeyRing, clock: Callable[[], float]) -> None:
+async def _keep_fresh(
+    store: Store, ring: KeyRing, statuses: StatusPublication, clock: Callable[[], float]
+) -> None:
     """Rotate what is due, take over what other signers did, and forget what has expired."""
     told = False
     clean_at = clock()
     while True:
         try:
             await anyio.to_thread.run_sync(ring.refresh, clock())
+            await anyio.to_thread.run_sync(statuses.refresh, clock())
             if clock() >= clean_at:
                 await anyio.to_thread.run_sync(_clean, store, clock())
                 clean_at = clock() + _CLEAN_EVERY

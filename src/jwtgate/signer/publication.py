@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from jwtgate.signer.answers import NO_STORE
+from jwtgate.signer.answers import NO_STORE, is_known
 from jwtgate.signer.metadata import metadata, metadata_paths
 
 if TYPE_CHECKING:
@@ -23,9 +22,6 @@ if TYPE_CHECKING:
 # RFC 7517, section 8.5.2: the registered media type of a JWK Set. Verifiers that look at the type at all know
 # it; application/json would say less.
 JWKS_MEDIA_TYPE: Final = "application/jwk-set+json"
-
-# RFC 9110, section 8.8.3: an entity tag is quoted. The W/ of a weak one stands before the quotes.
-_ENTITY_TAG: Final = re.compile(r'"[^"]*"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +54,7 @@ class Publication:
             # for no longer than the margin has room for; it takes this header for itself.
             "X-Accel-Expires": str(min(max_age, self.ring.shared_cache_age)),
         }
-        if _is_known(request.headers.getlist("if-none-match"), published.entity_tag):
+        if is_known(request.headers.getlist("if-none-match"), published.entity_tag):
             # RFC 9110, section 15.4.5: a 304 repeats Cache-Control and ETag.
             return Response(status_code=304, headers=headers)
         return Response(published.document, media_type=JWKS_MEDIA_TYPE, headers=headers)
@@ -78,10 +74,3 @@ class Publication:
             status = "the database cannot be reached"
             return JSONResponse({"status": status}, status_code=503, headers={**NO_STORE, "Retry-After": "2"})
         return JSONResponse({"status": "ok"}, headers=NO_STORE)
-
-
-def _is_known(conditions: list[str], entity_tag: str) -> bool:
-    """Whether the client has this version already. RFC 9110, section 13.1.2: compared weakly, `*` is any."""
-    return any(
-        condition.strip() == "*" or entity_tag in _ENTITY_TAG.findall(condition) for condition in conditions
-    )

@@ -89,3 +89,6 @@ class SignerSection(Section):
         default=None,
         description="URL of the status list that its tokens name. Default: /status-list after the url.",
     )
+    status_list_max_age: Lifetime = Field(
+        default=10, description="How long its status list may be cached.", examples=["10s"]
+    )
