@@ -25,7 +25,7 @@ import stat
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from jwtgate.errors import StartError
 
@@ -84,14 +84,12 @@ def run_directory(path: Path, *, keep: bool = False) -> Iterator[RunDirectory]:
     """
     account = unprivileged_account()
     cache = path / "cache" if keep else _cache_directory(path)
-    existed = path.exists()
     if not keep:
         _require_ours(path)
-    _make_private(path, 0o711 if account else 0o700)
-    if account:
-        _require_passage(path, account)
-    with _locked(path / "lock", path):
+    with _locked(path, 0o711 if account else 0o700) as made:
         try:
+            if account:
+                _require_passage(path, account)
             _make_private(cache, 0o711 if account else 0o700)
             for directory in (path / "sockets", path / "temp", cache / "decisions", cache / "jwks"):
                 if keep:
@@ -103,7 +101,7 @@ def run_directory(path: Path, *, keep: bool = False) -> Iterator[RunDirectory]:
             yield RunDirectory(path, cache, account)
         finally:
             if not keep:
-                _remove(path, cache, whole=not existed)
+                _remove(path, cache, whole=made)
 
 
 def _remove(path: Path, cache: Path, *, whole: bool) -> None:
@@ -175,13 +173,37 @@ def _forget_decisions(path: Path) -> None:
             file.unlink()
 
 
+_MADE = b"made by jwtgate\n"  # in the lock of a directory that did not exist before, whoever removes it
+
+
 @contextlib.contextmanager
-def _locked(path: Path, directory: Path) -> Iterator[None]:
-    with path.open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise StartError(
-                f"a gateway is running in {directory} already. Stop it, or choose another run_dir"
-            ) from error
-        yield
+def _locked(directory: Path, mode: int) -> Iterator[bool]:
+    """Make a directory and lock it. Yields whether it is ours, made now or by a gateway that was killed."""
+    made = not directory.exists()
+    with _lock(directory, mode) as lock:
+        lock.seek(0)
+        ours = made or lock.read() == _MADE
+        if made:
+            lock.write(_MADE)
+            lock.flush()
+        yield ours
+
+
+def _lock(directory: Path, mode: int) -> BinaryIO:
+    """The open lock. A gateway that ends takes its own along: one that is no longer there is nobody's lock."""
+    while True:
+        _make_private(directory, mode)
+        with contextlib.suppress(FileNotFoundError):
+            lock = (directory / "lock").open("a+b")
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if os.path.samestat(os.fstat(lock.fileno()), (directory / "lock").stat()):
+                    return lock
+            except BlockingIOError as error:
+                lock.close()
+                raise StartError(
+                    f"a gateway is running in {directory} already. Stop it, or choose another run_dir"
+                ) from error
+            except FileNotFoundError:
+                pass
+            lock.close()

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import pty
+import select
 import signal
 import stat
+import struct
+import subprocess
+import sys
+import termios
 import threading
 import time
 from contextlib import suppress
@@ -242,3 +249,43 @@ def test_an_admin_address_that_is_taken_is_named(running: Gateway, nginx: Path, 
     second = jwtgate("up", str(other), "--nginx", str(nginx), "--run-dir", str(running.work / "second"))
     assert second.returncode == 1
     assert second.stderr.startswith(f"admin: cannot listen on {admin}: the port is taken")
+
+
+# On a terminal
+
+
+def test_a_terminal_shows_what_goes_on_until_it_is_gone(nginx: Path, backend: Backend, issuer: Issuer) -> None:
+    admin = f"127.0.0.1:{free_port()}"
+    with Gateway(configuration(backend, issuer, admin=admin), nginx=nginx) as gateway:
+        gateway.stop()
+        shows_what_goes_on(gateway, str(nginx))
+
+
+def shows_what_goes_on(gateway: Gateway, nginx: str) -> None:
+    """Start it on a terminal, and end it by taking the terminal away."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
+    seen = bytearray()
+
+    def read() -> bytes:
+        """Everything that was drawn so far."""
+        while select.select([ours], [], [], 0)[0]:
+            seen.extend(os.read(ours, 65536))
+        return bytes(seen)
+
+    process = subprocess.Popen(
+        [sys.executable, "-m", "jwtgate", "up", str(gateway.configuration), "--nginx", nginx],
+        stdin=theirs, stdout=theirs, stderr=theirs, env=os.environ | {"TERM": "xterm"},
+    )  # fmt: skip
+    try:
+        wait_until(lambda: b"32mready" in read() or process.poll() is not None)
+        assert process.poll() is None, read()
+        assert gateway.request("/x").status == 401
+        wait_until(lambda: b"token_missing" in read())
+    finally:
+        process.send_signal(signal.SIGHUP)
+        wait_until(lambda: read() and process.poll() is not None)
+    assert process.returncode == 0
+    assert read().rpartition(b"\x1b[?1049")[2].startswith(b"l"), "the first screen is back"
+    os.close(ours)
+    os.close(theirs)

@@ -364,3 +364,18 @@ def test_a_request_under_way_is_finished_when_the_gateway_stops(own: Gateway, is
         answer = exchange(connection, body[500:], "POST")
         stopping.join()
     assert (answer.status, answer.json()["size"]) == (200, 1000)
+
+
+def test_validators_that_cannot_work_end_the_start_before_the_port_is_open(
+    nginx: Path, backend: Backend, issuer: Issuer
+) -> None:
+    with Gateway(configuration(backend, issuer), nginx=nginx) as gateway:
+        gateway.stop()
+        text = gateway.configuration.read_text()
+        gateway.configuration.write_text(f"{text}state_dir: {gateway.configuration}\n")  # that is no directory
+        failed = jwtgate("up", str(gateway.configuration), "--nginx", str(nginx))
+        assert failed.returncode == 1
+        assert "validator-0: " in failed.stderr
+        assert "cannot keep issuers' keys there" in failed.stderr
+        assert "Traceback" not in failed.stderr
+        assert not gateway.run_dir.exists()

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -66,3 +69,47 @@ def test_what_a_gateway_left_behind_is_used_again_and_emptied(place: Path) -> No
         assert directory.cache.stat().st_mode & 0o077 in (0, 0o011)  # 0711 for workers who are somebody else
         assert (directory.cache / "decisions").stat().st_mode & 0o777 == 0o700
     assert not (run_dir / "sockets").exists()
+
+
+def test_a_directory_of_ours_goes_though_a_killed_gateway_had_made_it(place: Path) -> None:
+    run_dir = place / "run"
+    killed = os.fork()
+    if killed == 0:
+        with run_directory(run_dir):
+            os.kill(os.getpid(), signal.SIGKILL)
+    os.waitpid(killed, 0)
+    assert (run_dir / "lock").exists()
+    with run_directory(run_dir):
+        pass
+    assert not run_dir.exists()
+
+
+def test_a_directory_that_was_there_before_stays(place: Path) -> None:
+    with run_directory(place / "empty"):
+        pass
+    (place / "empty").mkdir()
+    with run_directory(place / "empty"):
+        pass
+    assert list((place / "empty").iterdir()) == []
+
+
+def test_gateways_that_start_while_others_end_never_run_together(place: Path) -> None:
+    """Each holds the directory for a moment; a second one in it would see the mark of the first."""
+    script = """
+import os, sys
+from pathlib import Path
+from jwtgate.errors import StartError
+from jwtgate.run_directory import run_directory
+place, held = Path(sys.argv[1]), 0
+while held < 40:
+    try:
+        with run_directory(place / "run"):
+            os.close(os.open(place / "mark", os.O_CREAT | os.O_EXCL))
+            os.unlink(place / "mark")
+            held += 1
+    except StartError as error:
+        if "is running" not in str(error) and "is not empty" not in str(error):
+            raise
+"""
+    running = [subprocess.Popen([sys.executable, "-c", script, str(place)]) for _ in range(3)]
+    assert [process.wait(60) for process in running] == [0, 0, 0]

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from jwtgate.control.keys import refresh_keys, show_keys
+from jwtgate.control.metrics import look
 from jwtgate.control.parts import Said, Silence
 from jwtgate.errors import ControlError
 from jwtgate.validator import DENIED_PATH, DeniedAnswer
@@ -85,6 +86,22 @@ async def revoke(running: Running, arguments: Arguments) -> Any:
     return f"{len(read)} validators have read the deny-list, {entries} entries; {flushed.text}"
 
 
+async def view(running: Running, _arguments: Arguments) -> Any:
+    """What `jwtgate up` shows on a terminal."""
+    snapshot = await look(running)
+    return {
+        "ready": snapshot.readiness.is_ready,
+        "missing_issuers": snapshot.readiness.missing_issuers,
+        "counted": running.plan.admin is not None,
+        "routes": list(dict.fromkeys(route.path for route in running.plan.routes)),
+        "kinds": [{**asdict(kind), "count": count} for kind, count in snapshot.kinds],
+        "issuers": [
+            {"name": each.name, "available": each.available, "keys": len(each.keys), "age": each.age}
+            for each in snapshot.issuers
+        ],
+    }
+
+
 async def reload(running: Running, _arguments: Arguments) -> Any:
     """Run by what gateway.yaml says now."""
     result = await running.supervisor.ask("reload")
@@ -93,6 +110,7 @@ async def reload(running: Running, _arguments: Arguments) -> Any:
 
 COMMANDS: Mapping[str, Command] = {
     "status": Command(status),
+    "view": Command(view),
     "flush": Command(flush, patience=200.0),
     "reload": Command(reload, patience=200.0),
     "keys": Command(show_keys),

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 INTERVAL = 1.0  # seconds between two questions
 
-# Seconds of silence after which a validator is taken for hung. A busy one answers within the second, at times two.
+# Seconds of silence after which a validator is taken for hung; the supervisor looks whether it is busy instead.
 HUNG_AFTER = 5.0
 
 
@@ -38,7 +38,7 @@ async def watch(running: Running) -> None:
             if said is not Silence.LATE:
                 heard[path] = now
             elif now - heard.setdefault(path, now) > HUNG_AFTER:
-                heard[path] = now
-                with contextlib.suppress(ControlError):  # a reload has just replaced it
-                    await running.supervisor.ask("replace", str(path))
+                with contextlib.suppress(ControlError):  # it is busy, or a reload has just replaced it
+                    await running.supervisor.ask("replace", f"{now - heard[path]:.0f} {path}")
+                    heard[path] = now
         await asyncio.sleep(INTERVAL)

@@ -76,5 +76,6 @@ def _obey(orders: Mapping[str, Callable[[str], str]], verb: str, argument: str) 
             done, text = True, orders[verb](argument)
     except (JwtgateError, OSError) as error:
         text = str(error)
-    (_log.info if done else _log.error)("order", order=verb, done=done, text=text)
+    quiet = done or verb == "replace"  # which is asked again, and has its own line
+    (_log.info if quiet else _log.error)("order", order=verb, done=done, text=text)
     return done, text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from http import HTTPStatus
+from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 import structlog
@@ -20,7 +21,6 @@ from jwtgate.validator import READY_PATH, WorkerSettings, listen, run_worker, us
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Iterable, Sequence
-    from pathlib import Path
 
     from jwtgate.control import Channel
     from jwtgate.nginx.binary import Nginx
@@ -124,14 +124,33 @@ def is_ready(validator: Path) -> bool:
     return answer is not None and answer[0] == HTTPStatus.OK
 
 
-def replace_validator(supervisor: Supervisor, validators: Iterable[Child], socket: str) -> str:
-    """Kill the validator that listens on a socket; another takes its place. Raises ControlError for nobody's."""
+# Seconds of silence after which a validator is killed though it has work in hand. Before, it may be a machine with
+# more to do than it can, and to start another would make that worse.
+BUSY_PATIENCE = 30.0
+
+
+def replace_validator(supervisor: Supervisor, validators: Iterable[Child], argument: str) -> str:
+    """Kill a validator that hangs; another takes its place. Raises ControlError when there is no such one.
+
+    `argument`: how many seconds it has been silent, and its socket.
+    """
+    silence, _, socket = argument.partition(" ")
     for child in validators:
         if child.program.about == socket:
+            if child.pid is not None and float(silence) < BUSY_PATIENCE and _is_runnable(child.pid):
+                raise ControlError(f"{child.program.name} is busy")
             _log.error("a validator does not answer: killed", program=child.program.name)
             supervisor.kill(child)
             return f"{child.program.name} is replaced"
     raise ControlError(f"no validator listens on {socket}")
+
+
+def _is_runnable(pid: int) -> bool:
+    """Whether a process runs, or would if it had a processor (proc(5): state R)."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "R"
+    except OSError:
+        return False
 
 
 def missing_issuers(sockets: Sequence[Path]) -> set[str]:
