@@ -125,15 +125,18 @@ def _cache_directory(run_dir: Path) -> Path:
 def _make_private(path: Path, mode: int) -> None:
     """A directory that is ours alone. In a place that others can write to, it may be waiting for us already."""
     try:
-        path.mkdir(mode=mode, parents=True, exist_ok=True)
+        with contextlib.suppress(FileExistsError):
+            path.mkdir(mode=mode, parents=True)
         found = path.lstat()
+        if not stat.S_ISDIR(found.st_mode):
+            raise StartError(f"{path} should be a directory, and is not one. Remove it, or choose another run_dir")
+        if found.st_uid != os.geteuid():
+            raise StartError(f"the directory {path} belongs to another user. Remove it, or choose another run_dir")
+        path.chmod(mode)
+    except FileNotFoundError:  # a gateway that has just ended took it along
+        _make_private(path, mode)
     except OSError as error:
         raise StartError(f"cannot make the directory {path}: {error.strerror}") from error
-    if not stat.S_ISDIR(found.st_mode):
-        raise StartError(f"{path} should be a directory, and is not one. Remove it, or choose another run_dir")
-    if found.st_uid != os.geteuid():
-        raise StartError(f"the directory {path} belongs to another user. Remove it, or choose another run_dir")
-    path.chmod(mode)
 
 
 def _require_ours(path: Path) -> None:
