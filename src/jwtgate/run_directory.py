@@ -122,7 +122,7 @@ def _cache_directory(run_dir: Path) -> Path:
     return run_dir / "cache"
 
 
-def _make_private(path: Path, mode: int) -> None:
+def _make_private(path: Path, mode: int, tries: int = 100) -> None:
     """A directory that is ours alone. In a place that others can write to, it may be waiting for us already."""
     try:
         with contextlib.suppress(FileExistsError):
@@ -133,10 +133,11 @@ def _make_private(path: Path, mode: int) -> None:
         if found.st_uid != os.geteuid():
             raise StartError(f"the directory {path} belongs to another user. Remove it, or choose another run_dir")
         path.chmod(mode)
-    except FileNotFoundError:  # a gateway that has just ended took it along
-        _make_private(path, mode)
     except OSError as error:
-        raise StartError(f"cannot make the directory {path}: {error.strerror}") from error
+        if isinstance(error, FileNotFoundError) and tries:  # a gateway that has just ended took it along
+            _make_private(path, mode, tries - 1)
+        else:
+            raise StartError(f"cannot make the directory {path}: {error.strerror}") from error
 
 
 def _require_ours(path: Path) -> None:
