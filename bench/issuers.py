@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 AUDIENCE = "services"
 KEY = generate_signing_key("ES256")
 _CONNECTIONS = 8
+_TOKENS = 120_000  # signed beforehand: none is sent twice to a gateway
 
 
 def main() -> None:
@@ -92,34 +93,42 @@ def _in_process(counts: tuple[int, int], rounds: int) -> Iterator[Row]:
     texts = [_configuration(count, "http://127.0.0.1:1", "127.0.0.1:2") for count in counts]
 
     def loading(text: str) -> float:
-        began = time.perf_counter()
+        began = time.process_time()
         load_text(f"version: 1\n{text}", "gateway.yaml", {}, cpu_count=2)
-        return (time.perf_counter() - began) * 1e3
+        return (time.process_time() - began) * 1e3
 
-    yield _in_turn("gateway.yaml → Plan", "ms", rounds, [lambda: loading(texts[0]), lambda: loading(texts[1])])
+    yield _in_turn(
+        "gateway.yaml → Plan", "ms of CPU", rounds, [lambda: loading(texts[0]), lambda: loading(texts[1])]
+    )
     plans = [load_text(f"version: 1\n{text}", "gateway.yaml", {}, cpu_count=2).plan for text in texts]
 
     def starting(number: int) -> float:
-        began = time.perf_counter()
+        began = time.process_time()
         KeyStore(plans[number].issuers.values())
         Authenticator(plans[number], VerifiedTokens(0))
-        return (time.perf_counter() - began) * 1e3
+        return (time.process_time() - began) * 1e3
 
-    yield _in_turn("Plan → key store and authenticator", "ms", rounds, [lambda: starting(0), lambda: starting(1)])
+    yield _in_turn(
+        "Plan → key store and authenticator", "ms of CPU", rounds, [lambda: starting(0), lambda: starting(1)]
+    )
 
     keyset = read_jwks(json.dumps({"keys": [KEY.public_jwk()]}).encode())
-    for memory, name in ((0, "authenticate, every token new"), (1 << 24, "authenticate, token remembered")):
-        deciders = [Authenticator(plan, VerifiedTokens(memory)) for plan in plans]
-        keysets = [dict.fromkeys(plan.issuers, keyset) for plan in plans]
-        tokens = [[Credential(_token(number % count, KEY, number)) for number in range(500)] for count in counts]
-
-        deciding = [
-            partial(_decide, decide, held, *plan.policies, sent)
-            for decide, held, plan, sent in zip(deciders, keysets, plans, tokens, strict=True)
-        ]
-        for each in deciding:
-            each()
-        yield _in_turn(name, "us of CPU", 4 * rounds, deciding)
+    # Whose tokens are sent: those of one issuer, of which there are few or many beside it; those of all, in turn.
+    for of, senders in (("one issuer", (1, 1)), ("all issuers in turn", counts)):
+        for memory, state in ((0, "new"), (1 << 24, "remembered")):
+            deciding = [
+                partial(
+                    _decide,
+                    Authenticator(plan, VerifiedTokens(memory)),
+                    dict.fromkeys(plan.issuers, keyset),
+                    *plan.policies,
+                    [Credential(_token(number % count, KEY, number)) for number in range(500)],
+                )
+                for plan, count in zip(plans, senders, strict=True)
+            ]
+            for each in deciding:
+                each()
+            yield _in_turn(f"authenticate: tokens of {of}, {state}", "us of CPU", 6 * rounds, deciding)
 
 
 def _decide(decide: Authenticator, held: dict[str, KeySet], policy: str, sent: Sequence[Credential]) -> float:
@@ -137,53 +146,52 @@ def _gateways(counts: tuple[int, int], rounds: int, seconds: int) -> Iterator[Ro
     with Backend() as backend, _Issuers() as issuers, tempfile.TemporaryDirectory() as directory:
         texts = [_configuration(count, issuers.url, backend.address) for count in counts]
 
-        def starting(number: int) -> float:
+        starts: list[tuple[list[float], list[float]]] = [([], []), ([], [])]
+        for number in (0, 1) * rounds:
             began = time.perf_counter()
-            with Gateway(texts[number], nginx=nginx):
-                return (time.perf_counter() - began) * 1e3
+            with Gateway(texts[number], nginx=nginx) as gateway:
+                starts[number][0].append(time.perf_counter() - began)
+                starts[number][1].append(cpu_seconds(tree(gateway.pid)))
+        for index, unit in enumerate(("s", "s of CPU")):
+            yield Row("`jwtgate up` until it serves", unit, starts[0][index], starts[1][index])
 
-        yield _in_turn("`jwtgate up` until it serves", "ms", rounds, [lambda: starting(0), lambda: starting(1)])
-
+        # Of one issuer for each gateway, then of all of the larger one's.
         files = []
-        for count in counts:
+        for count in (1, counts[1]):
             file = Path(directory) / f"{count}"
-            file.write_text("\n".join(_token(number % count, KEY, number) for number in range(60_000)))
+            file.write_text("\n".join(_token(number % count, KEY, number) for number in range(_TOKENS)))
             files.append(file)
         with Gateway(texts[0], nginx=nginx) as one, Gateway(texts[1], nginx=nginx) as many:
             gateways = (one, many)
             for gateway, count in zip(gateways, counts, strict=True):
                 _wait_for_keys(gateway, count)
-            used = [0, 0]
+            used: dict[tuple[int, int], int] = {}
 
-            def asking(number: int) -> float:
-                gateway = gateways[number]
-                tokens = Tokens(files[number], distinct=60_000, fresh=True)
+            def asking(number: int, sent: int) -> float:
+                gateway, offset = gateways[number], used.get((number, sent), 0)
                 before = cpu_seconds(tree(gateway.pid))
                 load = run(
                     f"http://{gateway.address}/",
-                    tokens,
+                    Tokens(files[sent], distinct=_TOKENS, fresh=True),
                     connections=_CONNECTIONS,
                     seconds=seconds,
-                    offset=used[number],
+                    offset=offset,
                 )
                 spent = cpu_seconds(tree(gateway.pid)) - before
-                used[number] += load.requests + 2 * _CONNECTIONS
-                if load.failed or load.refused or used[number] > 60_000:
+                used[number, sent] = offset + load.requests + 2 * _CONNECTIONS
+                if load.failed or load.refused or used[number, sent] > _TOKENS:
                     raise SystemExit(f"{load}, {used}: these figures say nothing")
                 return spent / load.requests * 1e6
 
-            yield _in_turn(
-                "a request through the gateway, every token new",
-                "us of CPU",
-                rounds,
-                [lambda: asking(0), lambda: asking(1)],
-            )
-            yield _in_turn(
-                "the gateway without any request",
-                "ms of CPU a second",
-                3,
-                [lambda: _idle(one), lambda: _idle(many)],
-            )
+            for of, sent in (("one issuer", 0), ("all issuers in turn", 1)):
+                yield _in_turn(
+                    f"a request through the gateway: tokens of {of}, new",
+                    "us of CPU",
+                    rounds,
+                    [partial(asking, 0, 0), partial(asking, 1, sent)],
+                )
+            idle = [partial(_idle, one), partial(_idle, many)]
+            yield _in_turn("the gateway without any request", "ms of CPU a second", rounds, idle)
 
 
 def _idle(gateway: Gateway) -> float:
@@ -268,14 +276,14 @@ def _page(rows: Sequence[Row], count: int, rounds: int) -> str:
     lines = [
         f"# What {count:,} issuers cost",
         "",
-        "Each figure with one issuer and with many, in turn; medians. All issuers have URLs of their own, and one",
-        f"policy trusts them all. Tokens come from all of them, one after the other. {rounds} rounds.",
+        "Each figure with one issuer and with many. All issuers have URLs of their own, and one",
+        f"policy trusts them all. Medians of {rounds} rounds or more, in which the two take turns.",
         "",
         f"| | 1 issuer | {count:,} issuers | ratio |",
         "| --- | --- | --- | --- |",
         *(
-            f"| {row.name} | {statistics.median(row.one):.1f} {row.unit} "
-            f"| {statistics.median(row.many):.1f} {row.unit} | {row.ratio:.2f} |"
+            f"| {row.name} | {statistics.median(row.one):.3g} {row.unit} "
+            f"| {statistics.median(row.many):.3g} {row.unit} | {row.ratio:.2f} |"
             for row in rows
         ),
         "",

@@ -255,7 +255,9 @@ def test_kept_keys_serve_a_start_without_the_issuer(nginx: Path, backend: Backen
         gateway.stop()
         issuer.down()
         gateway.start()
+        began = time.monotonic()
         assert gateway.request("/x", token=issuer.token(jti="after")).status == 200
+        assert time.monotonic() - began < 2, "it waits for no fetch"
         kept = [gateway.work / "state", *(gateway.work / "state").rglob("*")]
         assert all(path.stat().st_mode & 0o077 == 0 for path in kept[1:])
 

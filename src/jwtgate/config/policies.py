@@ -82,9 +82,11 @@ def _named_issuers(section: PolicySection, path: Path, report: Report) -> list[t
         hint = "add issuer: …, the name of one of the issuers; a policy without any would let nobody through"
         report.error(path, f'policy "{name}" has no issuer', hint, at_key=True)
         return []
+    seen: set[str] = set()
     for index, issuer in enumerate(section.issuers):
-        if issuer in section.issuers[:index]:
+        if issuer in seen:
             report.error((*path, "issuers", index), f'the issuer "{issuer}" is here twice', "remove one of them")
+        seen.add(issuer)
     return [((*path, "issuers", index), issuer) for index, issuer in enumerate(section.issuers)]
 
 

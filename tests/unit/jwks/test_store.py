@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,7 +19,6 @@ from support.scenes import kids, play, running, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
     from typing import Any
 
     from jwtgate.plan import Issuer
@@ -445,3 +445,40 @@ def test_fetch_once_returns_the_set_or_says_why_not(fake_issuer: Any, url_issuer
     fake_issuer.answer.status = 404
     with pytest.raises(KeyFetchError, match="status 404"):
         asyncio.run(fetch_once(url_issuer))
+
+
+# What the issuer says about the lifetime of its set, and after how many seconds at the latest a key that it has
+# removed is refused: nine tenths of that, within the bounds of `refresh`.
+REMOVED_WITHIN = [("max-age=100", 90), ("max-age=5", 54), ("max-age=86400", 3240), ("", 270), ("no-store", 54)]
+
+
+@pytest.mark.parametrize(("says", "seconds"), REMOVED_WITHIN)
+def test_a_removed_key_is_refused_within_nine_tenths_of_the_lifetime(
+    fake_issuer: Any, url_issuer: Issuer, jwks: Any, says: str, seconds: float
+) -> None:
+    fake_issuer.answer.body = jwks("removed")
+    fake_issuer.answer.headers = {"Cache-Control": says}
+    clock = Clock()
+
+    async def scene() -> None:
+        store = KeyStore([url_issuer], clocks=Clocks(clock), jitter=lambda: 0.999999)
+        store.beat()
+        await store.settle()
+        fake_issuer.answer.body = jwks("stays")
+        clock.passes(seconds - 1)
+        store.beat()
+        await store.settle()
+        assert kids(store) == ["removed"]
+        clock.passes(1)
+        store.beat()
+        await store.settle()
+        assert kids(store) == ["stays"]
+        await store.aclose()
+
+    play(scene())
+
+
+def test_the_docs_say_how_long_a_removed_key_is_accepted() -> None:
+    docs = (Path(__file__).parents[3] / "docs" / "keys.md").read_text()
+    assert "54 minutes" in docs
+    assert max(seconds for _, seconds in REMOVED_WITHIN) == 54 * 60
