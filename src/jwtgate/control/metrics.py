@@ -184,6 +184,20 @@ ROWS = (
         ("issuer",),
         _issuers(lambda view: view.age),
     ),
+    Row(
+        GAUGE,
+        "jwtgate_issuer_next_refresh_seconds",
+        "Until its keys are fetched again.",
+        ("issuer",),
+        _issuers(lambda view: view.next_refresh),
+    ),
+    Row(
+        GAUGE,
+        "jwtgate_issuer_failing",
+        "1: the last fetch of its keys failed.",
+        ("issuer",),
+        _issuers(lambda view: view.failing),
+    ),
     Row(COUNTER, "jwtgate_issuer_fetches", "Fetches of keys.", ("issuer",), _issuers(lambda view: view.fetches)),
     Row(
         COUNTER,
