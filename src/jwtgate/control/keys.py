@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 _read_views = msgspec.json.Decoder(tuple[IssuerView, ...]).decode
 
+# Seconds for a worker to answer: a person would rather wait than see a part of it.
+_PATIENT = 5.0
+
 # Seconds for a worker to answer after a fetch: they take turns, and each waits no longer than its own patience.
 _PATIENCE = REFRESH_PATIENCE + 5
 
@@ -33,8 +36,7 @@ async def key_views(parts: Parts) -> tuple[IssuerView, ...]:
 
 async def show_keys(running: Running, _arguments: Mapping[str, Any]) -> Any:
     """Where the keys stand."""
-    said = await running.parts.ask_validators(KEYS_PATH)
-    return _told(said)
+    return _told(await running.parts.ask_validators(KEYS_PATH, patience=_PATIENT))
 
 
 async def refresh_keys(running: Running, arguments: Mapping[str, Any]) -> Any:
