@@ -41,6 +41,8 @@ HOSTILE = """
     client_max_body_size 1;
     merge_slashes off;
     satisfy any;
+    open_file_cache_errors on;
+    root /;
     auth_request off;
     add_header X-Hostile yes always;
     access_log off;
@@ -80,9 +82,11 @@ issuers:
   main: {{{{issuer: {URL}, jwks: http://127.0.0.1:1/jwks, audience: {AUDIENCE}, algorithms: [ES256]}}}}
 policies: {{{{caller: {{{{issuer: main}}}}}}}}
 upstreams: {{{{backend: http://{{backend}}}}}}
+rate_limits: {{{{per_user: {{{{by: subject, rate: 10000/s}}}}}}}}
 routes:
   - {{{{path: /raw/, upstream: backend, policy: caller, identity: {{{{X-User: sub}}}}}}}}
   - {{{{path: /uncached/, upstream: backend, policy: caller, staleness: 0}}}}
+  - {{{{path: /limited/, upstream: backend, policy: caller, rate_limit: per_user}}}}
   - {{{{path: /public/, upstream: backend, public: true}}}}
 """
 
@@ -111,7 +115,7 @@ ANSWERS: dict[str, tuple[Answer, int]] = {
 }
 
 
-@pytest.mark.parametrize("path", ["/raw/x", "/uncached/x"])
+@pytest.mark.parametrize("path", ["/raw/x", "/uncached/x", "/limited/x"])
 @pytest.mark.parametrize(("answer", "status"), ANSWERS.values(), ids=ANSWERS)
 def test_no_answer_but_an_allow_opens_the_gate(
     hostile: tuple[StandAlone, StubValidators], backend: Backend, path: str, answer: Answer, status: int
@@ -126,7 +130,7 @@ def test_no_answer_but_an_allow_opens_the_gate(
     assert len(backend.seen) == before
 
 
-@pytest.mark.parametrize("path", ["/raw/x", "/uncached/x"])
+@pytest.mark.parametrize("path", ["/raw/x", "/uncached/x", "/limited/x"])
 def test_no_answer_but_an_allow_opens_the_gate_in_a_hostile_server(
     nginx: Path, backend: Backend, path: str
 ) -> None:
