@@ -209,7 +209,10 @@ def _wait_for_keys(gateway: Gateway, count: int) -> None:
             text=True,
             check=False,
         )
-        if done.returncode == 0 and sum(issuer["available"] for issuer in json.loads(done.stdout)["issuers"]) == count:
+        if (
+            done.returncode == 0
+            and sum(issuer["available"] for issuer in json.loads(done.stdout)["issuers"]) == count
+        ):
             return
         time.sleep(1)
     raise SystemExit("the keys do not arrive")
