@@ -23,20 +23,20 @@ if TYPE_CHECKING:
 _read_views = msgspec.json.Decoder(tuple[IssuerView, ...]).decode
 
 # Seconds for a worker to answer: a person would rather wait than see a part of it.
-_PATIENT = 5.0
+_READ_PATIENCE = 5.0
 
 # Seconds for a worker to answer after a fetch: they take turns, and each waits no longer than its own patience.
-_PATIENCE = REFRESH_PATIENCE + 5
+_FETCH_PATIENCE = REFRESH_PATIENCE + 5
 
 
 async def key_views(parts: Parts) -> tuple[IssuerView, ...]:
     """Where the keys stand, of those workers that answer."""
-    return _views((await parts.ask_validators(KEYS_PATH)).values())
+    return _views((await parts.ask_validators(KEYS_PATH, patience=_READ_PATIENCE)).values())
 
 
 async def show_keys(running: Running, _arguments: Mapping[str, Any]) -> Any:
     """Where the keys stand."""
-    return _told(await running.parts.ask_validators(KEYS_PATH, patience=_PATIENT))
+    return _told(await running.parts.ask_validators(KEYS_PATH, patience=_READ_PATIENCE))
 
 
 async def refresh_keys(running: Running, arguments: Mapping[str, Any]) -> Any:
@@ -46,7 +46,7 @@ async def refresh_keys(running: Running, arguments: Mapping[str, Any]) -> Any:
     """
     name = arguments.get("issuer") or ""
     said = await running.parts.ask_validators(
-        f"{KEYS_PATH}?{quote(str(name), safe='')}", method="POST", patience=_PATIENCE
+        f"{KEYS_PATH}?{quote(str(name), safe='')}", method="POST", patience=_FETCH_PATIENCE
     )
     if any(isinstance(each, Said) and each.status == HTTPStatus.NOT_FOUND for each in said.values()):
         known = ", ".join(view.name for view in await key_views(running.parts))
