@@ -364,4 +364,6 @@ def _rules(issuer: Issuer) -> ClaimRules:
         required=issuer.required_claims,
         max_lifetime=issuer.max_lifetime,
         types=issuer.types,
+        audience_claim=issuer.audience_claim,
+        fixed=issuer.fixed_claims,
     )

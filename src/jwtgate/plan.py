@@ -138,6 +138,8 @@ class Issuer:
     max_lifetime: int | None  # exp - iat at most
     pace: Pace = field(default_factory=Pace)  # how often its keys are fetched
     start: StartMode = "degrade"
+    audience_claim: str = "aud"
+    fixed_claims: tuple[tuple[str, str], ...] = ()  # each must have this value
     claim_names: ClaimNames = DEFAULT_CLAIM_NAMES  # where its tokens have scopes, roles and groups
     status_lists: StatusLists | None = None  # None: its tokens have no `status`, or are denied
     unsafe_ignore_status: bool = False

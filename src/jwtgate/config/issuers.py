@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from jwtgate.config.fetching import compile_pace
 from jwtgate.config.key_sources import compile_keys
+from jwtgate.config.presets import PRESETS, with_preset
 from jwtgate.config.status import compile_status_lists, lists_of
 from jwtgate.config.tenants import check_tenants, issuer_name, keys_of, of_tenant, tenants_of
 from jwtgate.plan import Issuer, Template
@@ -29,8 +30,13 @@ def compile_issuers(
     """The issuers whose settings are right. A template is one issuer for each of its tenants."""
     issuers: dict[str, Issuer] = {}
     names: dict[str, str] = {}
-    for name, section in sections.items():
+    for name, written in sections.items():
         path: Path = ("issuers", name)
+        section = with_preset(written)
+        if not section.algorithms:
+            message = f'issuer "{name}" has no "algorithms"'
+            report.error(path, message, "add algorithms: [ES256], or the preset of its kind", at_key=True)
+            continue
         check_tenants(section, path, report)
         for tenant in tenants_of(section):
             first = names.setdefault(of_tenant(section.issuer, tenant), name)
@@ -80,6 +86,8 @@ def _issuer(
         max_lifetime=section.max_lifetime,
         pace=pace,
         start=section.start,
+        audience_claim=section.audience_claim or "aud",
+        fixed_claims=PRESETS[section.preset].fixed_claims if section.preset else (),
         claim_names=_claim_names(section.claims),
         status_lists=status_lists,
         unsafe_ignore_status=section.unsafe_ignore_status,

@@ -219,10 +219,14 @@ def _canonical_identity(header: IdentityHeader) -> object:
 
 def _canonical(issuer: Issuer) -> dict[str, object]:
     """Everything that an issuer requires, as JSON can say it, without its secret."""
-    renamed = {} if issuer.claim_names == DEFAULT_CLAIM_NAMES else {"claim_names": repr(issuer.claim_names)}
+    unusual: dict[str, object] = {}
+    if issuer.claim_names != DEFAULT_CLAIM_NAMES:
+        unusual["claim_names"] = repr(issuer.claim_names)
+    if issuer.audience_claim != "aud" or issuer.fixed_claims:
+        unusual["tokens"] = (issuer.audience_claim, issuer.fixed_claims)
     lists = issuer.status_lists
     return {
-        **renamed,
+        **unusual,
         "algorithms": issuer.algorithms,
         "audience": issuer.audience,
         "issuer": issuer.issuer,

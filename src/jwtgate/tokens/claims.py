@@ -29,6 +29,7 @@ class ClaimRules:
     `issuer`: the `iss`; None: not looked at. `audience`: one of these must be in `aud`; None: any or none.
     `required`: claims that must be there, not null. `max_lifetime`: `exp` - `iat` at most; `iat` is required then.
     `types`: `typ` values that are accepted, in lower case and without `application/`; None: not looked at.
+    `audience_claim`: where the audience stands. `fixed`: claims, each with the only value that is accepted.
     """
 
     issuer: str | None
@@ -37,6 +38,8 @@ class ClaimRules:
     required: tuple[str, ...] = ()
     max_lifetime: int | None = None
     types: tuple[str, ...] | None = None
+    audience_claim: str = "aud"
+    fixed: tuple[tuple[str, str], ...] = ()
 
 
 def check_claims(token: VerifiedToken, rules: ClaimRules, now: float) -> Reason | None:
@@ -48,10 +51,12 @@ def check_claims(token: VerifiedToken, rules: ClaimRules, now: float) -> Reason 
     # RFC 8725, section 3.11: explicit typing.
     if rules.types is not None and token.header.media_type not in rules.types:
         return Reason.TYPE_MISMATCH
+    if rules.fixed and any(claims.get(name) != value for name, value in rules.fixed):
+        return Reason.TYPE_MISMATCH
     reason = _check_times(claims, rules, now)
     if reason is not None:
         return reason
-    if rules.audience is not None and not _is_for(claims.get("aud"), rules.audience):
+    if rules.audience is not None and not _is_for(claims.get(rules.audience_claim), rules.audience):
         return Reason.AUDIENCE_MISMATCH
     # RFC 7519, sections 4.1.2 and 4.1.7: strings.
     if not isinstance(claims.get("sub", ""), str) or not isinstance(claims.get("jti", ""), str):

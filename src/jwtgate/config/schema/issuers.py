@@ -170,12 +170,25 @@ class IssuerSection(Section):
         default=None, description="Tokens must name one of these in `aud`.", examples=["services"]
     )
     unsafe_any_audience: bool = Field(default=False, description="Accept tokens that were issued for anyone.")
+    audience_claim: Text | None = Field(
+        default=None, description="The claim that names the audience. Default: aud.", examples=["client_id"]
+    )
+    preset: Literal["keycloak", "auth0", "entra", "okta", "cognito", "google"] | None = Field(
+        default=None,
+        description="What this kind of issuer puts where: algorithms, types, claims. What is written counts more.",
+        examples=["keycloak"],
+    )
+    # Empty only where it is not written: a preset may fill it in.
     algorithms: Annotated[
         list[Algorithm],
         BeforeValidator(a_list),
         AfterValidator(checked(not_empty)),
         OrOne(),
-    ] = Field(description="The signature algorithms that its tokens may use.", examples=[["ES256"]])
+    ] = Field(
+        default=[],
+        description="The signature algorithms that its tokens may use. Required, unless a preset says it.",
+        examples=[["ES256"]],
+    )
     leeway: Annotated[
         int,
         PARSE_DURATION,
