@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from jwtgate.policy import OPERATORS, Operator
-from jwtgate.policy.operators import read_pattern
+from jwtgate.policy.operators import check_pattern
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,7 +62,7 @@ def operand(operator: Operator, place: Place) -> Any:
         raise place.wrong(f"{place.key} must be {kind.noun}, not {{value}}", kind.hint)
     if operator is Operator.MATCHES:
         try:
-            read_pattern(value)
+            check_pattern(value)
         except ValueError as error:
             hint = "RE2 knows no look-around and no back-references; the whole claim has to match"
             raise place.wrong(f"RE2 refuses this regular expression: {error}", hint) from None

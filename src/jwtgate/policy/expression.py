@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from cel_expr_python import cel  # type: ignore[import-untyped]  # its stubs lack py.typed
 
 from jwtgate.policy.checked import Node, read_checked, walk_nodes
-from jwtgate.policy.operators import read_pattern
+from jwtgate.policy.operators import check_pattern
 from jwtgate.policy.request import Inputs
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ def _check_patterns(nodes: list[Node], refuse: _Refusal) -> None:
             pattern = node.inner[-1]
             if pattern.text is not None:
                 try:
-                    read_pattern(pattern.text)
+                    check_pattern(pattern.text)
                 except ValueError as error:
                     raise refuse(pattern, f"RE2 refuses this regular expression: {error}") from None
 

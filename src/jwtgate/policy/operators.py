@@ -43,18 +43,43 @@ class Meaning:
     words: str  # between the claim's name and the operand, for people
 
 
-def read_pattern(pattern: str) -> Callable[[str], Any]:
-    """A function that matches a whole text. Raises ValueError, with RE2's words, when RE2 refuses the pattern.
+def check_pattern(pattern: str) -> None:
+    """Raises ValueError, with RE2's words, when RE2 refuses the pattern.
 
     RE2 needs time linear in the text, whatever the pattern.
     """
-    options = re2.Options()
-    options.log_errors = False
     try:
-        match: Callable[[str], Any] = re2.compile(pattern, options).fullmatch
+        re2.compile(pattern, _options())
+        _full_match(pattern)("")
     except re2.error as error:
         words = error.args[0]
         raise ValueError(words.decode(errors="replace") if isinstance(words, bytes) else str(words)) from None
+
+
+def _options() -> Any:
+    options = re2.Options()
+    options.log_errors = False
+    return options
+
+
+def _full_match(pattern: str) -> Callable[[str], bool]:
+    """Whether the whole text matches. As a set of RE2, which makes no match object and takes a sixth of the time.
+
+    A set says nothing both when it does not match and when it has no memory left; the second pattern, which
+    matches everything, tells the one from the other.
+    """
+    patterns = re2.Set.FullMatchSet(_options())
+    patterns.Add(pattern)
+    patterns.Add("(?s).*")
+    patterns.Compile()
+    find: Callable[[str], list[int] | None] = patterns.Match
+
+    def match(text: str) -> bool:
+        found = find(text)
+        if found is None:
+            raise re2.error("no memory left")
+        return found[0] == 0
+
     return match
 
 
@@ -86,8 +111,8 @@ def _prefix(wanted: str) -> Callable[[Any], bool]:
 
 
 def _matches(pattern: str) -> Callable[[Any], bool]:
-    match = read_pattern(pattern)
-    return lambda claim: type(claim) is str and match(claim) is not None
+    match = _full_match(pattern)
+    return lambda claim: type(claim) is str and match(claim)
 
 
 def _present(wanted: bool) -> Callable[[Any], bool]:
