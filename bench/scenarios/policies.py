@@ -29,7 +29,7 @@ _TEN = ", ".join(
 POLICIES = {
     NONE: "  wanted: {issuer: es256}",
     TEN: f"  wanted: {{issuer: es256, require: [{_TEN}]}}",
-    CEL: """  wanted: {issuer: es256, require: {cel: "claims.sub.startsWith('user-') && claims.aud == 'services'"}}""",
+    CEL: "  wanted: {issuer: es256, require: {cel: \"claims.sub.startsWith('user-') && claims.exp > 1\"}}",
 }
 
 
