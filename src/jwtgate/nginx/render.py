@@ -203,15 +203,23 @@ def render(plan: Plan, site: Site) -> str:
 
 def _servers(plan: Plan) -> list[ServerBlock]:
     """One block for each host, the default first. A host has its own routes and those that name no host."""
-    everywhere = [route for route in plan.routes if route.host is None]
+    # NGINX 1.22 sorts locations by insertion: in their order, 10,000 of them take no time, else seconds.
+    routes = sorted(plan.routes, key=_nginx_order)
+    everywhere = [route for route in routes if route.host is None]
     default_tls = next((listener.tls for listener in plan.listeners if listener.tls), None)
     blocks = [ServerBlock(None, tuple(everywhere), default_tls)]
     for host in sorted({*plan.hosts, *(route.host for route in plan.routes if route.host is not None)}):
-        own = [route for route in plan.routes if route.host == host]
+        own = [route for route in routes if route.host == host]
         taken = {(route.match, route.path) for route in own}
         shared = [route for route in everywhere if (route.match, route.path) not in taken]
-        blocks.append(ServerBlock(host, (*own, *shared), _tls_of(host, plan) or default_tls))
+        both = tuple(sorted((*own, *shared), key=_nginx_order))
+        blocks.append(ServerBlock(host, both, _tls_of(host, plan) or default_tls))
     return blocks
+
+
+def _nginx_order(route: Route) -> str:
+    """How NGINX compares paths (ngx_filename_cmp): a slash is less than anything else."""
+    return route.path.replace("/", "\0")
 
 
 def _tls_of(host: str, plan: Plan) -> Tls | None:
