@@ -92,14 +92,13 @@ def control_program(
 
 
 def nginx_program(nginx: Nginx, site: Callable[[], Site], shutdown_timeout: int) -> Program:
-    """NGINX."""
+    """NGINX. What is open after `shutdown_timeout` ends by the SIGTERM that follows."""
 
     def run() -> NoReturn:
         site().control_socket.unlink(missing_ok=True)  # an NGINX that was killed has left it
         execute(nginx, site().configuration)
 
-    grace = shutdown_timeout + 1.0  # NGINX ends what is still open itself
-    return Program("nginx", run, stop_signal=signal.SIGQUIT, vital=True, grace=grace)
+    return Program("nginx", run, stop_signal=signal.SIGQUIT, vital=True, grace=shutdown_timeout)
 
 
 def signer_programs(plan: Plan) -> list[Program]:

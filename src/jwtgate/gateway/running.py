@@ -166,6 +166,8 @@ class RunningGateway:
         if self.plan.signer != before.signer:
             self.supervisor.retire(self.signer)
             self.signer = self.supervisor.start(signer_programs(self.plan), before=self.control)
+        if self.nginx is not None:
+            self.nginx.program = replace(self.nginx.program, grace=self.plan.shutdown_timeout)
         self.sockets.move_admin(self.plan.admin)
         if self.control is not None:
             # It answers first who is waiting for an answer. Its sockets are ours: nobody is refused meanwhile.
