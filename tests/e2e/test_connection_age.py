@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from support.issuer import Issuer
 
 AGE = 7
+LATE = 8  # a busy machine is; without a limit, it would be 3 * AGE
 
 
 def test_a_websocket_is_ended_in_time_and_no_request_is_lost(
@@ -69,7 +70,7 @@ routes: [{{path: /, upstream: backend, policy: caller, websocket: true}}]
         finally:
             done.set()
             requesting.join()
-    assert 1 < lived <= AGE + 3  # a busy machine is late
-    assert 1 < again <= AGE + 3
+    assert 1 < lived <= AGE + LATE
+    assert 1 < again <= AGE + LATE
     assert denied.value.response.status_code == 401
     assert set(statuses) == {200}
