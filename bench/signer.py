@@ -31,7 +31,7 @@ from support import signer_chaos
 from support.postgresql import PostgreSQL, binaries
 
 PAGE: Final = Path(__file__).parents[1] / "docs" / "benchmarks" / "signer.md"
-SECONDS: Final = 5
+SECONDS: Final = 3
 CONNECTIONS: Final = 8
 ROUNDS: Final = 3
 ISSUER: Final = "https://signer.example"
@@ -121,7 +121,7 @@ def _rates(place: SignerPlace, work: Path) -> dict[str, tuple[float, float]]:
             script = work / f"{name}.lua"
             script.write_text(_LUA.format(client=name, secret=secret))
             _load(
-                port, "/token", process.pid, seconds=1, script=script
+                port, "/token", process.pid, seconds=SECONDS, script=script
             )  # the secret is checked, the keys are warm
             found[algorithm] = max(
                 _load(port, "/token", process.pid, seconds=SECONDS, script=script) for _ in range(ROUNDS)
@@ -146,6 +146,8 @@ def _load(port: int, path: str, pid: int, *, seconds: int, script: Path | None =
     if "Non-2xx" in said:
         raise SystemExit(f"{path} was refused:\n{said}")
     requests = int(re.findall(r"(\d+) requests in", said)[0])
+    if requests == 0:
+        raise SystemExit(f"{path} was not answered within {seconds} s")
     per_second = float(re.findall(r"Requests/sec:\s+([\d.]+)", said)[0])
     return per_second, (cpu_seconds({pid}) - before) / requests * 1e6
 

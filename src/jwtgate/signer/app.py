@@ -15,7 +15,7 @@ import structlog
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 
-from jwtgate.errors import StartError, StoreError
+from jwtgate.errors import JwtgateError
 from jwtgate.signer.answers import problem
 from jwtgate.signer.authentication import Authenticator
 from jwtgate.signer.example_token import unsafe_example_token_route
@@ -96,9 +96,10 @@ async def _keep_fresh(
             if told:
                 _log.warning("the keys are refreshed again")
             told = False
-        except (StoreError, StartError) as error:
+        except Exception as error:  # noqa: BLE001 -- whatever it was: nobody would notice that the task has ended
             if not told:
-                _log.error("the keys cannot be refreshed; the last ones stay", error=str(error))
+                reason = str(error) if isinstance(error, JwtgateError) else type(error).__name__
+                _log.error("the keys cannot be refreshed; the last ones stay", error=reason)
             told = True
         await asyncio.sleep(REFRESH)
 

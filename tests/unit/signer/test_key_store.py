@@ -19,6 +19,7 @@ from jwtgate.errors import SignerError, StartError
 from jwtgate.plan import SIGNER_ALGORITHMS, SignerPlace
 from jwtgate.signer import opened
 from jwtgate.signer.key_store import KeyStore, known_settings, list_keys
+from jwtgate.signer.passphrase import encryption_key, read_passphrase
 from jwtgate.signer.ring import KeyRing
 from jwtgate.signer.store import open_store
 from support.signer import NOW, settings
@@ -200,6 +201,17 @@ def test_a_passphrase_that_comes_later_encrypts_what_is_there(place: SignerPlace
     if place.key_dir is not None:  # SQLite: nothing of it is left in a free page either
         body = plain.splitlines()[1]
         assert not any(body in path.read_bytes() for path in place.key_dir.iterdir())
+
+
+def test_an_emergency_takes_a_new_passphrase(place: SignerPlace, tmp_path: Path) -> None:
+    with opened(settings(with_passphrase(place, tmp_path)), NOW):
+        pass
+    new = with_passphrase(place, tmp_path, "another one, longer than the first")
+    store = open_store(new)
+    KeyStore(store, encryption_key(store, read_passphrase(new))).drop_now(NOW)
+    store.close()
+    with opened(settings(new), NOW) as signer:
+        assert signer.ring.signing(NOW).algorithm == "ES256"
 
 
 def test_a_passphrase_comes_from_the_environment_too(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,12 +13,15 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import text
+from starlette.testclient import TestClient
 
 import jwtgate.signer.migrations
 from jwtgate.errors import StartError, StoreError
 from jwtgate.plan import SignerPlace
+from jwtgate.signer import create_app, opened
 from jwtgate.signer.store import REVISION, open_store
 from jwtgate.signer.tables import metadata
+from support.gateway import wait_until
 from support.signer import NOW, RunningSigner, settings
 
 if TYPE_CHECKING:
@@ -187,6 +191,22 @@ def test_a_postgresql_that_is_gone_for_a_while_costs_nothing_but_time(postgresql
         assert signer.http.get("/ready").status_code == 200
         assert signer.post("/introspect", "reports", token=token).json()["active"] is True
         assert signer.token("reports")
+
+
+def test_a_running_signer_recovers_by_itself(postgresql: PostgreSQL) -> None:
+    given = settings(SignerPlace(None, postgresql.new_database()))
+    with (
+        opened(given, time.time()) as signer,
+        TestClient(create_app(given, signer.store, signer.ring)) as http,
+    ):
+        assert http.get("/ready").status_code == 200
+        postgresql.stop()
+        try:
+            wait_until(lambda: http.get("/ready").status_code == 503)
+            assert http.get("/jwk").json()["keys"]
+        finally:
+            postgresql.start()
+        wait_until(lambda: http.get("/ready").status_code == 200)
 
 
 def test_a_sqlite_that_is_locked_for_a_while_costs_nothing_but_time(tmp_path: Path) -> None:
