@@ -293,6 +293,16 @@ class Route:
 
 
 @dataclass(frozen=True, slots=True)
+class Included:
+    """What a location of somebody's own nginx.conf includes: the policy that it asks."""
+
+    name: str
+    policy: str  # id in Plan.policies
+    strip_token: bool  # the service does not get the token
+    answers: Answers  # its own denials, complete; empty: the gateway's
+
+
+@dataclass(frozen=True, slots=True)
 class Tls:
     """Certificate chain and private key, PEM files that NGINX reads."""
 
@@ -390,6 +400,7 @@ class Plan:
     max_connection_age: int | None = None
     identity_bytes: int = 4096  # for all identity headers of a request
     drain_timeout: int = 60
+    included: tuple[Included, ...] = ()  # for `jwtgate render --include`
     deny_list: Path | None = None  # what the operator denies; see `jwtgate.revocation.deny_list`
 
     @property

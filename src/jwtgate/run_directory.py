@@ -55,15 +55,19 @@ class RunDirectory:
     account: Account | None
 
 
-def unprivileged_account() -> Account | None:
-    """The account for NGINX's workers; None when we are not root, and they simply are who we are."""
+def unprivileged_account(nginx_user: str | None = None) -> Account | None:
+    """The account for NGINX's workers; None when we are not root, and they simply are who we are.
+
+    `nginx_user` is what the `user` of an nginx.conf says that is not ours. Raises StartError when there is none.
+    """
     if os.geteuid() != 0:
         return None
-    for name in _UNPRIVILEGED:
+    wanted = _UNPRIVILEGED if nginx_user is None else (nginx_user,)
+    for name in wanted:
         with contextlib.suppress(KeyError):
             entry = pwd.getpwnam(name)
             return Account(name, grp.getgrgid(entry.pw_gid).gr_name, entry.pw_uid, entry.pw_gid)
-    raise StartError(f"NGINX's workers need an account without privileges, one of: {', '.join(_UNPRIVILEGED)}")
+    raise StartError(f"NGINX's workers need an account without privileges, one of: {', '.join(wanted)}")
 
 
 def default_run_dir(name: str = "jwtgate") -> Path:
@@ -77,12 +81,12 @@ def default_run_dir(name: str = "jwtgate") -> Path:
 
 
 @contextlib.contextmanager
-def run_directory(path: Path, *, keep: bool = False) -> Iterator[RunDirectory]:
+def run_directory(path: Path, *, keep: bool = False, nginx_user: str | None = None) -> Iterator[RunDirectory]:
     """Make and lock the directories; remove what was made when done, or `keep` it for an NGINX elsewhere.
 
     Raises StartError when another gateway runs there, or the place is not ours alone.
     """
-    account = unprivileged_account()
+    account = unprivileged_account(nginx_user)
     cache = path / "cache" if keep else _cache_directory(path)
     if not keep:
         _require_ours(path)

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from jwtgate.config import configured_run_dir, load
+from jwtgate.errors import StartError
 from jwtgate.nginx import Nginx
 from jwtgate.plan import Plan
 from jwtgate.run_directory import default_run_dir
@@ -55,3 +56,12 @@ def running_in(config: Path | None, run_dir: Path | None) -> Path:
     if run_dir is None and config is not None:
         run_dir = configured_run_dir(config, os.environ)
     return run_dir or default_run_dir()
+
+
+def require_routes(plan: Plan) -> None:
+    """For what serves: a configuration that has only `include:` is another's. Raises StartError."""
+    if not plan.routes:
+        raise StartError(
+            "this gateway.yaml has no routes: it is for an nginx.conf of your own. "
+            "Write jwtgate render --include DIR, or add routes"
+        )

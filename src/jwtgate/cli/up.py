@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from jwtgate.cli.options import Config, NginxOption, RunDir, load_plan, nginx_text
+from jwtgate.cli.options import Config, NginxOption, RunDir, load_plan, nginx_text, require_routes
 from jwtgate.cli.view import Terminal, show
 from jwtgate.gateway import run_gateway
 from jwtgate.nginx import find_nginx
@@ -35,6 +35,7 @@ def up(
     Example: [bold]jwtgate up gateway.yaml[/bold]
     """
     plan = load_plan(config)
+    require_routes(plan)
     found = find_nginx(nginx)
     where = run_dir or plan.run_dir or default_run_dir()
 

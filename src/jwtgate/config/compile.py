@@ -154,6 +154,7 @@ def _compile(
         policies=compiled.policies,
         upstreams={name: upstream for name, upstream in upstreams.items() if name in used_upstreams},
         routes=compiled.routes,
+        included=compiled.included,
         answers=answers(gateway.realm, overrides),
         cache=DecisionCache(gateway.cache.max_size),
         workers=gateway.workers or max(_MIN_WORKERS, cpu_count),
@@ -225,7 +226,13 @@ def _warn_of_unused(validated: Validated, policies: Mapping[str, NamedPolicy], r
     gateway = validated.gateway
     issuers = {name for policy in policies.values() for name in policy.issuers}
     uses = (
-        _Use("policy", "route", "policies", gateway.policies, {route.policy for route in gateway.routes}),
+        _Use(
+            "policy",
+            "route",
+            "policies",
+            gateway.policies,
+            {route.policy for route in gateway.routes} | {each.policy for each in gateway.include.values()},
+        ),
         _Use("upstream", "route", "upstreams", gateway.upstreams, {route.upstream for route in gateway.routes}),
         _Use("issuer", "policy", "issuers", gateway.issuers, issuers),
         _Use(

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from jwtgate.config.document import Path
     from jwtgate.config.identity import IdentityValue
     from jwtgate.config.report import Report
-    from jwtgate.config.schema import Gateway, PolicySection, RouteSection
+    from jwtgate.config.schema import Gateway, IncludeSection, PolicySection, RouteSection
     from jwtgate.config.validate import Validated
     from jwtgate.plan import KeySource
     from jwtgate.policy import Presence, Requirement, TokenSource
@@ -120,7 +120,7 @@ class Policies:
     made: dict[str, Policy] = field(default_factory=dict)  # by id
     _by_need: dict[_Need, Policy] = field(default_factory=dict)
 
-    def of(self, section: RouteSection) -> Policy | None:
+    def of(self, section: RouteSection | IncludeSection) -> Policy | None:
         """The policy that a route needs; None if it is public, or its policy is wrong."""
         name = section.policy
         if name is None or name not in self.named:

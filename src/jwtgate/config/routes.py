@@ -11,7 +11,7 @@ from jwtgate.config.denials import compile_denials
 from jwtgate.config.policies import Policies, check_headers, first
 from jwtgate.config.problems import nearest
 from jwtgate.config.transport import speaks_http2
-from jwtgate.plan import Issuer, Policy, Route
+from jwtgate.plan import Included, Issuer, Policy, Route
 from jwtgate.policy import QueryParameter
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from jwtgate.config.document import Path
     from jwtgate.config.policies import NamedPolicy
     from jwtgate.config.report import Report
-    from jwtgate.config.schema import Gateway, RouteSection
+    from jwtgate.config.schema import Gateway, IncludeSection, RouteSection
     from jwtgate.config.validate import Validated
     from jwtgate.plan import Answers
 
@@ -36,6 +36,7 @@ class CompiledRoutes:
 
     routes: tuple[Route, ...]
     policies: dict[str, Policy]
+    included: tuple[Included, ...]
 
 
 def compile_routes(
@@ -56,13 +57,13 @@ def compile_routes(
         check.route(section, path)
         make.route(section, path)
         check.query(make.policies.of(section), section, path)
+    for name, included in validated.gateway.include.items():
+        check.include(included, ("include", name))
+        make.include(included, name)
     check.redirects()
     check_headers(make.policies.made, report)
-    if not validated.gateway.routes and not validated.problems:
-        report.error(
-            ("routes",), "there are no routes", "a gateway without routes serves nothing: add one", at_key=True
-        )
-    return CompiledRoutes(tuple(make.routes), make.policies.made)
+    check.serves_something()
+    return CompiledRoutes(tuple(make.routes), make.policies.made, tuple(make.included))
 
 
 @dataclass(slots=True)
@@ -89,6 +90,20 @@ class _Checks:
         self._grpc(section, path)
         self._rate_limit(section, path)
         self.identity(section.identity or (), (*path, "identity"))
+
+    def include(self, section: IncludeSection, path: Path) -> None:
+        self._known("policies", section.policy, (*path, "policy"))
+
+    def serves_something(self) -> None:
+        gateway = self.validated.gateway
+        if gateway.routes or gateway.include or self.validated.problems:
+            return
+        if "routes" in gateway.model_fields_set:
+            hint = "a gateway without routes serves nothing: add one"
+            self.report.error(("routes",), "there are no routes", hint, at_key=True)
+        else:
+            hint = "add routes: [{path: /, upstream: app, public: true}]"
+            self.report.error((), 'the file has no "routes"', hint, at_key=True)
 
     def _known(self, names: str, name: str, path: Path) -> None:
         known = self.validated.names[names]
@@ -191,6 +206,7 @@ class _Maker:
     overrides: Overrides
     report: Report
     routes: list[Route] = field(default_factory=list)
+    included: list[Included] = field(default_factory=list)
     _answers: dict[Overrides, Answers] = field(default_factory=dict)
 
     def route(self, section: RouteSection, path: Path) -> None:
@@ -222,13 +238,20 @@ class _Maker:
                     _TIMEOUT,
                 ),
                 send_timeout=first(section.send_timeout, defaults.send_timeout, _TIMEOUT),
-                answers=self._route_answers(section, path),
+                answers=self._answers_of(section, path),
                 cors=compile_cors(section.cors, (*path, "cors"), self.report),
                 strip_token=first(section.strip_token, defaults.strip_token, False),
             )
         )
 
-    def _route_answers(self, section: RouteSection, path: Path) -> Answers:
+    def include(self, section: IncludeSection, name: str) -> None:
+        policy = self.policies.of(section)
+        if policy is not None:
+            strip_token = first(section.strip_token, self.gateway.defaults.strip_token, False)
+            answers = self._answers_of(section, ("include", name))
+            self.included.append(Included(name, policy.id, strip_token, answers))
+
+    def _answers_of(self, section: RouteSection | IncludeSection, path: Path) -> Answers:
         if not section.denials:
             return ()
         own = compile_denials(section.denials, (*path, "denials"), self.report)

@@ -47,6 +47,8 @@ _KINDS = (
     _Kind(("upstreams", "*"), "upstream", schema.UpstreamSection),
     _Kind(("upstreams", "*", "tls"), "tls", schema.UpstreamTlsSection),
     _Kind(("rate_limits", "*"), "rate limit", schema.RateLimitSection),
+    _Kind(("include", "*"), "include", schema.IncludeSection),
+    _Kind(("include", "*", "denials", "*"), "denial", schema.DenialSection),
     _Kind(("routes", "*"), "route", schema.RouteSection),
     _Kind(("routes", "*", "cors"), "cors", schema.CorsSection),
     _Kind(("routes", "*", "denials", "*"), "denial", schema.DenialSection),
@@ -99,7 +101,7 @@ def validate(document: Document) -> Validated:
     if broken:
         # No section's shape depends on another's: what is left is right.
         gateway = schema.Gateway.model_validate(_without(data, broken))
-    indexes = [] if ("routes",) in broken else range(len(data["routes"]))
+    indexes = [] if ("routes",) in broken else range(len(data.get("routes", ())))
     kept = [index for index in indexes if ("routes", index) not in broken]
     return Validated(
         gateway,

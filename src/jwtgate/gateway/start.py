@@ -120,15 +120,22 @@ def _start(gateway: RunningGateway, beside: Sequence[Program], is_ready: Callabl
     return Desk(supervisor, channel, gateway.control)
 
 
-def run_validators(plan: Plan, *, run_dir: Path | None = None, on_ready: Callable[[Path], None]) -> int:
+def run_validators(
+    plan: Plan,
+    *,
+    run_dir: Path | None = None,
+    nginx_user: str | None = None,
+    on_ready: Callable[[Path], None],
+) -> int:
     """Run the validators alone until SIGTERM or SIGINT; returns an exit code.
 
-    The directories stay when it ends: an NGINX that we did not start is using them.
+    The directories stay when it ends: an NGINX that we did not start is using them. `nginx_user` is whom its
+    workers run as, when we are root.
     """
     _require_addresses(plan, listeners=False)
     _raise_open_files()
     where = run_dir or plan.run_dir or default_run_dir()
-    with signals_held(), run_directory(where, keep=True) as directory:
+    with signals_held(), run_directory(where, keep=True, nginx_user=nginx_user) as directory:
         paths = validator_sockets(directory.path, plan.workers)
         channel, sockets = Channel(), ControlSockets(directory.path, plan.admin)
         settings = ControlSettings(paths, None, None)

@@ -22,6 +22,8 @@ _SETTERS = {
     "scgi_pass": "scgi_param",
 }
 _CACHES = {"proxy_pass": "proxy", "fastcgi_pass": "fastcgi", "uwsgi_pass": "uwsgi", "scgi_pass": "scgi"}
+# What is there with every request that got through: `jwtgate render --include` sets the second.
+_ALWAYS_ASKED = {"$http_authorization", "$jwtgate_policy"}
 _SUBJECT = re.compile(r"\$\{?(http_authorization|http_cookie|cookie_|remote_user|ssl_client_|jwt_)")
 
 
@@ -90,6 +92,34 @@ def _lost(scope: Scope, setter: str) -> Iterator[Finding]:
         )
 
 
+def spoofable_identity(server: Server) -> Iterator[Finding]:
+    """A header that says who somebody is in one location, and is the client's own in another."""
+    gates = server.gates
+    passing = [each for each in server.locations if each.passes and id(each.node) not in gates]
+    for setter in ("proxy_set_header", "grpc_set_header"):
+        named = {}
+        for location in passing:
+            decided = {each.args[0] for each in location.scope.effective("auth_request_set")}
+            for line in location.scope.effective(setter):
+                if location.ask is not None and decided & set(line.args[1:]):
+                    named[line.args[0].lower()] = line.args[0]
+        for location in passing:
+            pass_line = location.passes[0]
+            if _SETTERS.get(pass_line.name) != setter:
+                continue
+            kept = {line.args[0].lower() for line in location.scope.effective(setter)}
+            open_names = [name for key, name in sorted(named.items()) if key not in kept]
+            if open_names:
+                yield at(
+                    pass_line,
+                    "spoofable-identity",
+                    "warning",
+                    f"in `{location}` clients can send {', '.join(open_names)} themselves, which elsewhere in "
+                    "this server says who they are",
+                    "clear them: " + " ".join(f'{setter} {name} "";' for name in open_names),
+                )
+
+
 def shared_cache(server: Server) -> Iterator[Finding]:
     """An answer that was made for one caller, given to the next."""
     gates = server.gates
@@ -118,7 +148,7 @@ def _knows_the_caller(location: Location, module: str) -> bool:
     if _SUBJECT.search(key) or any(variable in key for variable in decided):
         return True
     exceptions = [location.scope.effective(f"{module}_{name}") for name in ("no_cache", "cache_bypass")]
-    return all(any("$http_authorization" in line.args for line in lines) for lines in exceptions)
+    return all(any(_ALWAYS_ASKED & set(line.args) for line in lines) for lines in exceptions)
 
 
 def unasked_return(server: Server) -> Iterator[Finding]:

@@ -27,6 +27,7 @@ RULES: tuple[Callable[[Server], Iterator[Finding]], ...] = (
     routes.shared_cache,
     routes.off_by_slash,
     routes.lost_headers,
+    routes.spoofable_identity,
     routes.open_upgrade,
     routes.lenient_headers,
     routes.unmerged_slashes,

@@ -16,7 +16,7 @@ from jwtgate.policy import AuthorizationHeader, Cookie, QueryParameter, RequestH
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from jwtgate.plan import Plan, Policy, Route
+    from jwtgate.plan import Included, Plan, Policy, Route
     from jwtgate.policy import TokenSource
 
 
@@ -101,7 +101,7 @@ class Declared:
             *(Header(Quoted(f"X-Jwtgate-Input-Header-{quote(name)}"), _http(name)) for name in inputs.headers),
         ]
 
-    def to_service(self, route: Route) -> list[Header]:
+    def to_service(self, route: Route | Included) -> list[Header]:
         """The headers of a route that the service gets as they were decided on, or without the token."""
         if route.policy is None:
             return []
@@ -127,14 +127,14 @@ class Declared:
                     assert_never(other)
         return headers
 
-    def query(self, route: Route) -> Quoted | None:
+    def query(self, route: Route | Included) -> Quoted | None:
         """The variable with the query without the token, where the service does not get it."""
         if route.policy is None or not route.strip_token:
             return None
         sources = self._policies[route.policy].sources
         return next((self._by_source[each].rest for each in sources if isinstance(each, QueryParameter)), None)
 
-    def reads_path(self, route: Route) -> bool:
+    def reads_path(self, route: Route | Included) -> bool:
         """Whether the route's policy reads the path."""
         return route.policy is not None and self._policies[route.policy].inputs.path
 

@@ -12,6 +12,7 @@ import re
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version
+from textwrap import dedent
 from typing import TYPE_CHECKING
 
 import jinja2
@@ -26,7 +27,7 @@ from jwtgate.reasons import Reason
 
 if TYPE_CHECKING:
     from jwtgate.nginx.site import Site
-    from jwtgate.plan import Answer, Answers, Listener, Plan, Policy, RateLimit, Route, Tls
+    from jwtgate.plan import Answer, Answers, Included, Listener, Plan, Policy, RateLimit, Route, Tls
 
 # Seconds that NGINX waits for a decision: a validator may wait this long, less a margin, for an issuer's keys.
 VALIDATOR_TIMEOUT = 3
@@ -160,45 +161,73 @@ class IdentityHeader:
 
 def render(plan: Plan, site: Site) -> str:
     """The configuration, whole. Raises UnquotableError when a value cannot be written in it."""
+    return _TEMPLATES.get_template("nginx.conf.j2").render(_context(plan, site))
+
+
+def render_include(plan: Plan, site: Site) -> dict[str, str]:
+    """Files for somebody's own nginx.conf, by name. Raises UnquotableError when a value cannot be written in them.
+
+    `http.conf` and `server.conf` are for the blocks of these names, `public.conf` for locations without a policy;
+    each entry of `include:` has a file of its own.
+    """
+    context = _context(plan, site)
+    files = {
+        f"{name}.conf": _TEMPLATES.get_template(f"include_{name}.conf.j2").render(context)
+        for name in ("http", "server", "public")
+    }
+    location = _TEMPLATES.get_template("include_location.conf.j2")
+    files |= {f"{each.name}.conf": location.render(context, each=each) for each in plan.included}
+    return {name: _outdented(text) for name, text in files.items()}
+
+
+def _outdented(text: str) -> str:
+    """Without the indentation that the lines have in the templates, where they stand deeper."""
+    head, _, body = text.partition("\n\n")
+    return f"{head}\n\n{dedent(body)}"
+
+
+def _context(plan: Plan, site: Site) -> dict[str, object]:
+    """What the templates know."""
     deny_sets = _deny_sets(plan)
     by_name = services(plan, site)
     declared = Declared(plan)
     cors = preflights(plan)
-    return _TEMPLATES.get_template("nginx.conf.j2").render(
-        plan=plan,
-        site=site,
+    return {
+        "plan": plan,
+        "included": plan.included,
+        "site": site,
         # Behind proxies that are trusted, the scheme and the request id are theirs.
-        scheme=Quoted("$jwtgate_scheme" if plan.trusted_proxies else "$scheme"),
-        request_id=Quoted("$jwtgate_request_id" if plan.trusted_proxies else "$request_id"),
-        version=Quoted(version("jwtgate")),
-        header_buffer=plan.header_buffer,
-        decision_buffer=plan.decision_buffer,
-        decision_zone=f"jwtgate_decisions_{_digest(str(site.cache_dir / 'decisions'))}",
-        decision_inactive=max((policy.staleness for policy in plan.policies.values()), default=0) + 5,
-        jwks_zone=f"jwtgate_jwks_{_digest(str(site.cache_dir / 'jwks'))}",
-        caches_jwks=any(route.cache_jwks for route in plan.routes),
-        has_websockets=any(route.websocket for route in plan.routes),
-        cleared_headers=CLEARED_HEADERS,
-        deny_sets=deny_sets,
-        gateway_answers=deny_sets[0],
-        answers_of={route: _deny_set_of(route, deny_sets) for route in plan.routes if route.answers},
-        servers=_servers(plan),
-        declared=declared,
-        preflights=list(cors.values()),
-        preflight_of=cors,
-        passing=_passing_preflights(plan),
-        identity_headers=[IdentityHeader(header) for header in plan.identity_headers],
-        gateway_problems=GATEWAY_PROBLEMS,
-        listeners=[listener for listener in plan.listeners if listener.redirect_port is None],
-        redirects=_redirects(plan),
-        services=by_name,
-        resolver=resolver(plan, site, by_name),
-        rate_limits=_rate_limits(plan),
-        numbers={route: number for number, route in enumerate(plan.routes, 1)},
-        rate_limited=RATE_LIMITED,
-        validator_timeout=VALIDATOR_TIMEOUT,
-        reason=Reason,
-    )
+        "scheme": Quoted("$jwtgate_scheme" if plan.trusted_proxies else "$scheme"),
+        "request_id": Quoted("$jwtgate_request_id" if plan.trusted_proxies else "$request_id"),
+        "version": Quoted(version("jwtgate")),
+        "header_buffer": plan.header_buffer,
+        "decision_buffer": plan.decision_buffer,
+        "decision_zone": f"jwtgate_decisions_{_digest(str(site.cache_dir / 'decisions'))}",
+        "decision_inactive": max((policy.staleness for policy in plan.policies.values()), default=0) + 5,
+        "jwks_zone": f"jwtgate_jwks_{_digest(str(site.cache_dir / 'jwks'))}",
+        "caches_jwks": any(route.cache_jwks for route in plan.routes),
+        "has_websockets": any(route.websocket for route in plan.routes),
+        "cleared_headers": CLEARED_HEADERS,
+        "deny_sets": deny_sets,
+        "gateway_answers": deny_sets[0],
+        "answers_of": {each: _deny_set_of(each, deny_sets) for each in _deciding(plan) if each.answers},
+        "servers": _servers(plan),
+        "declared": declared,
+        "preflights": list(cors.values()),
+        "preflight_of": cors,
+        "passing": _passing_preflights(plan),
+        "identity_headers": [IdentityHeader(header) for header in plan.identity_headers],
+        "gateway_problems": GATEWAY_PROBLEMS,
+        "listeners": [listener for listener in plan.listeners if listener.redirect_port is None],
+        "redirects": _redirects(plan),
+        "services": by_name,
+        "resolver": resolver(plan, site, by_name),
+        "rate_limits": _rate_limits(plan),
+        "numbers": {route: number for number, route in enumerate(plan.routes, 1)},
+        "rate_limited": RATE_LIMITED,
+        "validator_timeout": VALIDATOR_TIMEOUT,
+        "reason": Reason,
+    }
 
 
 def _servers(plan: Plan) -> list[ServerBlock]:
@@ -240,9 +269,14 @@ def _rate_limits(plan: Plan) -> list[RateLimit]:
     return [limit for limit in plan.rate_limits.values() if limit.name in used]
 
 
+def _deciding(plan: Plan) -> list[Route | Included]:
+    """What may have answers of its own."""
+    return [*plan.routes, *plan.included]
+
+
 def _deny_sets(plan: Plan) -> list[DenySet]:
     """The gateway's answers first, then each distinct set that a route has of its own."""
-    distinct = dict.fromkeys([plan.answers, *(route.answers for route in plan.routes if route.answers)])
+    distinct = dict.fromkeys([plan.answers, *(each.answers for each in _deciding(plan) if each.answers)])
     return [_deny_set(str(number) if number else "default", answers) for number, answers in enumerate(distinct)]
 
 
@@ -257,7 +291,7 @@ def _deny_set(name: str, answers: Answers) -> DenySet:
     )
 
 
-def _deny_set_of(route: Route, deny_sets: list[DenySet]) -> DenySet:
+def _deny_set_of(route: Route | Included, deny_sets: list[DenySet]) -> DenySet:
     wanted = tuple(answer for _, answer in _deny_set("", route.answers).answers)
     return next(
         deny_set for deny_set in deny_sets[1:] if tuple(answer for _, answer in deny_set.answers) == wanted

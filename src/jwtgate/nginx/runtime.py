@@ -17,13 +17,14 @@ if TYPE_CHECKING:
     from jwtgate.nginx.site import Site
 
 
-def write_configuration(text: str, path: Path) -> None:
-    """Put `text` in place of `path` in one step, readable by its owner only."""
+def write_configuration(text: str, path: Path, *, mode: int = 0o600) -> None:
+    """Put `text` in place of `path` in one step, by default readable by its owner only."""
     with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=".nginx-", delete=False) as file:
         try:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
+            os.fchmod(file.fileno(), mode)
             Path(file.name).replace(path)
         except BaseException:
             Path(file.name).unlink(missing_ok=True)

@@ -140,7 +140,7 @@ def test_the_json_schema_says_what_it_is() -> None:
     assert SCHEMA["$schema"] == "https://json-schema.org/draft/2020-12/schema"
     assert SCHEMA["title"] == "gateway.yaml of jwtgate"
     assert "$id" not in SCHEMA
-    assert set(SCHEMA["required"]) == {"version", "routes"}
+    assert set(SCHEMA["required"]) == {"version"}  # and routes or include, which the loader tells better
     assert set(SCHEMA["properties"]["denials"]["propertyNames"]["enum"]) == {"default", *Reason}
     references = set(re.findall(r"#/\$defs/(\w+)", str(SCHEMA)))
     assert references == set(SCHEMA["$defs"])

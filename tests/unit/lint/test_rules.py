@@ -109,6 +109,16 @@ CASES: dict[str, list[tuple[str, str]]] = {
             + PROTECTED % "proxy_set_header Host $host; proxy_set_header x-user $who;",
         ),
     ],
+    "spoofable-identity": [
+        (
+            GATE % ""
+            + PROTECTED % "auth_request_set $u $upstream_http_u; proxy_set_header X-User $u;"
+            + "location /b/ { auth_request off; proxy_pass http://127.0.0.1:3000; }",
+            GATE % ""
+            + PROTECTED % "auth_request_set $u $upstream_http_u; proxy_set_header X-User $u;"
+            + 'location /b/ { auth_request off; proxy_set_header x-user ""; proxy_pass http://127.0.0.1:3000; }',
+        ),
+    ],
     "open-upgrade": [
         (
             GATE % "" + PROTECTED % "proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection upgrade;",

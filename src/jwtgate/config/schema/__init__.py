@@ -10,6 +10,7 @@ from jwtgate.config.schema.cors import CorsSection
 from jwtgate.config.schema.denials import Denials, DenialSection
 from jwtgate.config.schema.fields import FAULT, Section
 from jwtgate.config.schema.gateway import VERSION, CacheSection, Gateway
+from jwtgate.config.schema.include import IncludeSection
 from jwtgate.config.schema.issuers import (
     MAX_TOKEN_BYTES,
     MIN_TOKEN_BYTES,
@@ -42,6 +43,7 @@ __all__ = [
     "FetchSection",
     "Gateway",
     "HostSection",
+    "IncludeSection",
     "IssuerSection",
     "ListenerSection",
     "PolicySection",

@@ -28,6 +28,7 @@ from jwtgate.config.schema.fields import (
     checked,
     not_empty,
 )
+from jwtgate.config.schema.include import IncludeSection
 from jwtgate.config.schema.issuers import IssuerSection
 from jwtgate.config.schema.listeners import HostSection, ListenerSection, listener_sections
 from jwtgate.config.schema.policies import PolicySection
@@ -192,9 +193,15 @@ class Gateway(Section):
     ] = Field(default={}, description="The services behind the gateway, by name.")
     rate_limits: dict[Name, RateLimitSection] = Field(default={}, description="Limits that routes name.")
     routes: list[RouteSection] = Field(
+        default=[],
         description="What the gateway serves. What no route matches is 404.",
         examples=[[{"path": "/", "upstream": "app", "public": True}]],
         json_schema_extra={"minItems": 1},
+    )
+    include: dict[Name, IncludeSection] = Field(
+        default={},
+        description="Files that the locations of your own nginx.conf include, by name: jwtgate render --include.",
+        examples=[{"orders": {"policy": "caller"}}],
     )
     denials: Denials = {}
     signer: SignerSection | None = None
