@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 RELOADS = int(os.environ.get("JWTGATE_TEST_RELOADS", "4"))
 
 
-def configuration(backend: str, issuer: Issuer, *, staleness: int = 10, further: str = "") -> str:
+def configuration(backend: str, issuer: Issuer, *, staleness: int = 600, further: str = "") -> str:
     """gateway.yaml with one issuer and one protected route, and what else there is to change."""
     return f"""
 issuers:
