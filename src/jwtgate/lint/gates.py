@@ -120,7 +120,8 @@ def auth_cache_stale(server: Server) -> Iterator[Finding]:
         if gate.scope.value("proxy_cache", "off") == "off":
             continue
         yield from _stale(gate, gate.scope.effective("proxy_cache_use_stale"))
-        for cache in gate.scope.effective("open_file_cache"):
+        own = gate.scope.own("open_file_cache")  # who writes it here has thought of it
+        for cache in () if own else gate.scope.effective("open_file_cache"):
             if cache.args[:1] != ("off",):
                 yield at(
                     cache,

@@ -193,6 +193,12 @@ CASES: dict[str, list[tuple[str, str]]] = {
             "!open_file_cache max=9;\n" + GATE % "proxy_cache z; proxy_cache_key $http_cookie;" + PROTECTED % "",
             "!open_file_cache max=9;\n" + GATE % "" + PROTECTED % "",
         ),
+        (
+            "!open_file_cache max=9;\n" + GATE % "proxy_cache z; proxy_cache_key $http_cookie;" + PROTECTED % "",
+            "!open_file_cache max=9;\n"
+            + GATE % "proxy_cache z; proxy_cache_key $http_cookie; open_file_cache max=99;"
+            + PROTECTED % "",
+        ),
     ],
 }
 
