@@ -24,6 +24,7 @@ COMMANDS = (
     "render",
     "lint",
     "explain",
+    "test",
     "verify",
     "schema",
     "validator",

@@ -35,6 +35,7 @@ from jwtgate.policy.sources import (
     TokenSource,
     WebsocketProtocol,
 )
+from jwtgate.policy.words import describe, found, title
 
 __all__ = [
     "AUTHORIZATION",
@@ -73,8 +74,11 @@ __all__ = [
     "check_expression",
     "claim_at",
     "compile_requirement",
+    "describe",
+    "found",
     "inputs_of",
     "shown_path",
+    "title",
     "trace",
     "walk",
 ]

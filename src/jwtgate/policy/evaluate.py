@@ -26,6 +26,7 @@ from jwtgate.policy.requirement import (
     Nothing,
     Requirement,
     Scopes,
+    parts,
     walk,
 )
 from jwtgate.reasons import Reason
@@ -77,9 +78,20 @@ def trace(
     now: float,
     names: ClaimNames = DEFAULT_CLAIM_NAMES,
 ) -> Iterator[tuple[Requirement, Failure | None]]:
-    """Every requirement of the tree by itself, outermost first, and its failure: for people, not for requests."""
-    for each in walk(requirement):
-        yield each, _check(each, names)(claims, request, now)
+    """Every requirement of the tree by itself, outermost first, and its failure: for people, not for requests.
+
+    Of what each method needs, only what this one does.
+    """
+    yield requirement, _check(requirement, names)(claims, request, now)
+    inner = parts(requirement)
+    if isinstance(requirement, Methods):
+        inner = tuple(filter(None, [_case(dict(requirement.cases), request.method)]))
+    for part in inner:
+        yield from trace(part, claims, request, now, names)
+
+
+def _case(cases: Mapping[str, Requirement], method: str) -> Requirement | None:
+    return cases.get(method) or (cases.get("GET") if method == "HEAD" else None)
 
 
 def _check(requirement: Requirement, names: ClaimNames) -> Check:  # noqa: C901 - one line for each kind

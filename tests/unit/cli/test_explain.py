@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from jwtgate.cli.explain import ADVICE, match_route
+from jwtgate.cli.explain import ADVICE
 from jwtgate.config import load_text
 from jwtgate.reasons import Reason
+from jwtgate.routing import match_route
 
 PLAN = load_text(
     """

@@ -12,13 +12,13 @@ import pytest
 import yaml
 
 from jwtgate.authenticate import Allow, Authenticator, Credential, Deny
-from jwtgate.cli.explain import match_route
 from jwtgate.config import load_text
 from jwtgate.config.presets import PRESETS
 from jwtgate.keys import generate_signing_key, read_jwks
 from jwtgate.nginx import Site, render
 from jwtgate.policy import Request, shown_path
 from jwtgate.reasons import Reason
+from jwtgate.routing import match_route
 from jwtgate.tokens import VerifiedTokens, mint
 
 if TYPE_CHECKING:
