@@ -38,6 +38,9 @@ policies:
   both: {issuers: [one, two]}
   editor: {issuers: [one, two], require: {scopes: write, roles: {any: [editor, admin]}}}
   fresh: {issuer: one, require: {max_age: 60s}}
+  optional: {issuer: one, optional: true}
+  tolerant: {issuer: one, unsafe_tolerate_invalid: true, require: {not: {roles: banned}}}
+  optional-reader: {issuer: one, optional: true, require: {scopes: read}}
   by-method: {issuer: one, require: {methods: {GET: true, POST: {roles: editor}}}}
 upstreams: {app: http://127.0.0.1:1}
 routes:
@@ -48,6 +51,9 @@ routes:
   - {path: /editor/, upstream: app, policy: editor}
   - {path: /fresh/, upstream: app, policy: fresh}
   - {path: /by-method/, upstream: app, policy: by-method}
+  - {path: /optional/, upstream: app, policy: optional}
+  - {path: /tolerant/, upstream: app, policy: tolerant, identity: {X-Long: long}}
+  - {path: /optional-reader/, upstream: app, policy: optional-reader}
 """,
     "gateway.yaml",
     {},
@@ -434,6 +440,67 @@ def test_needs_differ_by_method() -> None:
     assert [by(method, reader) for method in ("GET", "HEAD", "POST", "DELETE")] == [True, True, False, False]
     assert [by(method, editor) for method in ("GET", "POST", "DELETE")] == [True, True, False]
     assert isinstance(ask(editor, policy), Deny), "a method that nobody told is none that is named"
+
+
+# No token, a valid one, one that is not
+
+EXPIRED = Reason.TOKEN_EXPIRED
+# policy, what the request brings, denied why, tolerated why; None and None: allowed
+STATES: dict[str, tuple[str, Credential | Reason | str, Reason | None, Reason | None]] = {
+    "optional, none": ("/optional/", Reason.TOKEN_MISSING, None, None),
+    "optional, valid": ("/optional/", token(), None, None),
+    "optional, expired": ("/optional/", token(exp=1), EXPIRED, None),
+    "optional, unknown issuer": ("/optional/", token(iss="https://x.example"), Reason.ISSUER_UNKNOWN, None),
+    "optional, unparsable": ("/optional/", "x", Reason.TOKEN_MALFORMED, None),
+    "optional, not a header": ("/optional/", Reason.HEADER_INVALID, Reason.HEADER_INVALID, None),
+    "optional, two": ("/optional/", Reason.CREDENTIALS_AMBIGUOUS, Reason.CREDENTIALS_AMBIGUOUS, None),
+    "optional, requirement not met": ("/optional-reader/", token(), Reason.SCOPE_MISSING, None),
+    "optional, none, requirement not met": (
+        "/optional-reader/",
+        Reason.TOKEN_MISSING,
+        Reason.TOKEN_MISSING,
+        None,
+    ),
+    "tolerant, none": ("/tolerant/", Reason.TOKEN_MISSING, None, None),
+    "tolerant, valid": ("/tolerant/", token(), None, None),
+    "tolerant, expired": ("/tolerant/", token(exp=1), None, EXPIRED),
+    "tolerant, unparsable": ("/tolerant/", "x", None, Reason.TOKEN_MALFORMED),
+    "tolerant, valid and not permitted": (
+        "/tolerant/",
+        token(roles=["banned"]),
+        Reason.REQUIREMENT_FAILED,
+        None,
+    ),
+    "tolerant, valid and too much identity": (
+        "/tolerant/",
+        token(long="x" * 5000),
+        Reason.CLAIMS_UNREADABLE,
+        None,
+    ),
+}
+
+
+@pytest.mark.parametrize(("path", "brought", "denied", "tolerated"), STATES.values(), ids=STATES.keys())
+def test_no_token_a_valid_one_and_an_invalid_one_are_three_states(
+    path: str, brought: Credential | Reason | str, denied: Reason | None, tolerated: Reason | None
+) -> None:
+    outcome = ask(brought, policy_of(path))
+    assert isinstance(outcome, Allow | Deny)
+    if isinstance(outcome, Deny):
+        assert outcome.reason is denied
+        return
+    assert denied is None
+    assert outcome.tolerated is tolerated
+    anonymous = brought is Reason.TOKEN_MISSING or tolerated is not None
+    assert (outcome.token is None, outcome.issuer is None) == (anonymous, anonymous)
+    # Without a token all are alike for the staleness; what was tolerated is asked about each time.
+    assert outcome.cacheable_until == (0 if tolerated else NOW + 9)
+
+
+def test_keys_that_cannot_be_had_are_not_an_invalid_token() -> None:
+    outcome = ask(token(), policy_of("/tolerant/"), keys={})
+    assert isinstance(outcome, NeedKeys)
+    assert outcome.otherwise.reason is Reason.ISSUER_UNAVAILABLE
 
 
 # What is printed
