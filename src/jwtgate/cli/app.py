@@ -25,6 +25,7 @@ COMMANDS = (
     "lint",
     "explain",
     "test",
+    "diff",
     "verify",
     "schema",
     "validator",

@@ -3,36 +3,41 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import math
 import os
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, assert_never
+from typing import TYPE_CHECKING, Annotated, Any, assert_never
 
+import msgspec
 import typer
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from jwtgate.authenticate import Allow, Authenticator, Credential, Deny, NeedKeys, NeedStatus, Step
+from jwtgate.cli.explain_requirements import explain_requirements, requirement_tree
 from jwtgate.cli.options import Config, load_plan
 from jwtgate.errors import JwtgateError
 from jwtgate.jwks import fetch_list_once, fetch_once
-from jwtgate.policy import shown_path
+from jwtgate.policy import NO_REQUEST, Request, describe, shown_path, walk
 from jwtgate.reasons import Reason
 from jwtgate.revocation import Standing
 from jwtgate.routing import match_route
 from jwtgate.tokens import VerifiedTokens, parse, unverified_issuer
+from jwtgate.trial.keys import ThrowAwayKeys
 from jwtgate.validator import parse_authorization
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
+    from jwtgate.cli.explain_requirements import Explained
     from jwtgate.keys import KeySet
-    from jwtgate.plan import Answer, Issuer, Plan, Policy
+    from jwtgate.plan import Answer, Issuer, Plan, Policy, Route
     from jwtgate.tokens import VerifiedToken
 
 # What to do about a denial. It is read by whoever runs the gateway or calls it.
@@ -77,18 +82,28 @@ ADVICE: dict[Reason, str] = {
 }
 
 
+_WIDTH = 160  # columns that a requirement may take
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What one step found. `passed` is None for a step that was not reached."""
+    """What one step found. `passed` is None for a step that was not reached, or skipped."""
 
     step: Step
     passed: bool | None
     text: str
+    skipped: bool = False
 
 
 def explain(
     config: Config,
-    token: Annotated[str, typer.Argument(metavar="TOKEN|-", help="The token; - reads it from standard input.")],
+    token: Annotated[
+        str,
+        typer.Argument(
+            metavar="TOKEN|-",
+            help='The token, or unsigned {"header": {…}, "claims": {…}}; - reads it from standard input.',
+        ),
+    ],
     route: Annotated[
         str, typer.Option("--route", "-r", metavar="PATH", help="A path, as a client would ask for it.")
     ],
@@ -98,10 +113,17 @@ def explain(
     now: Annotated[
         float | None, typer.Option(metavar="UNIXTIME", help="Decide as of this time. Default: now.")
     ] = None,
+    method: Annotated[str, typer.Option(metavar="METHOD", help="The request's method.")] = "GET",
+    header: Annotated[
+        list[str] | None,
+        typer.Option("--header", "-H", metavar="'NAME: VALUE'", help="A header that the policy reads."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Everything there is to say, as JSON.")] = False,
 ) -> None:
     """Say which step would deny a token on a route, and why.
 
     It fetches the issuer's keys as the gateway does. Exit code 0: it would be let through; 1: it would be denied.
+    A token that is given by its header and claims alone is explained as if its signature were good.
 
     Example: [bold]jwtgate explain gateway.yaml --route /b/ -[/bold], with the token on standard input
     """
@@ -115,21 +137,116 @@ def explain(
         raise typer.BadParameter(_no_route(plan, config, host, route), param_hint="--route")
     console = Console(highlight=False, soft_wrap=True)
     if matched.policy is None:
-        console.print(f"Route {matched.path} is public: whoever asks is let through, and no token is looked at.")
+        public = f"Route {matched.path} is public: whoever asks is let through, and no token is looked at."
+        console.print(
+            json.dumps({"route": matched.path, "verdict": "public"}) if as_json else public, markup=False
+        )
         return
     policy = plan.policies[matched.policy]
-    given = sys.stdin.buffer.read() if token == "-" else os.fsencode(token)
-    findings, outcome = examine(plan, policy, given.strip(), time.time() if now is None else now)
-    console.print(f"Route {matched.path}, policy {policy.name}, {_issuers(policy)}\n", markup=False)
-    console.print(_table(findings))
-    if isinstance(outcome, Allow):
-        console.print(f"\n[green]allowed[/green]\n\n{_how_long(outcome, policy)}")
+    given = (sys.stdin.buffer.read() if token == "-" else os.fsencode(token)).strip()
+    moment = time.time() if now is None else now
+    request = _request(method, route, host, header or [])
+    unsigned = _unsigned(plan, policy, given, moment) if given.startswith(b"{") else None
+    findings, outcome = examine(plan, policy, given, moment, request, unsigned=unsigned)
+    requirements = explain_requirements(policy, outcome, request, moment)
+    answer = dict(matched.answers or plan.answers)[outcome.reason] if isinstance(outcome, Deny) else None
+    if as_json:
+        console.print(_json(matched, policy, findings, requirements, outcome, answer), markup=False)
+    else:
+        console.print(f"Route {matched.path}, policy {policy.name}, {_issuers(policy)}\n", markup=False)
+        console.print(_table(findings))
+        if requirements:
+            Console(highlight=False, width=max(console.width, _WIDTH)).print(requirement_tree(requirements))
+        _print_outcome(console, policy, outcome, answer)
+    if isinstance(outcome, Deny):
+        raise typer.Exit(1)
+
+
+def _print_outcome(console: Console, policy: Policy, outcome: Allow | Deny, answer: Answer | None) -> None:
+    if isinstance(outcome, Allow) or answer is None:
+        how_long = _how_long(outcome, policy) if isinstance(outcome, Allow) else ""
+        console.print(f"\n[green]allowed[/green]\n\n{how_long}")
         return
-    answer = dict(matched.answers or plan.answers)[outcome.reason]
     console.print(f"\n[red]denied[/red]: {outcome.reason}\n")
-    console.print(f"What to do: {ADVICE[outcome.reason]}.", markup=False)
+    console.print(f"What to do: {_advice(policy, outcome)}.", markup=False)
     console.print(f"The client gets: {_answer_line(answer)}", markup=False)
-    raise typer.Exit(1)
+
+
+def _advice(policy: Policy, outcome: Deny) -> str:
+    """What to do about a denial, with the requirement that was not met."""
+    failed = [
+        each for each in walk(policy.requirement) if each.position == outcome.position
+    ] if policy.requirement is not None and outcome.position else []  # fmt: skip
+    return ADVICE[outcome.reason] + (f": {describe(failed[0])}" if failed else "")
+
+
+def _json(
+    route: Route,
+    policy: Policy,
+    findings: list[Finding],
+    requirements: list[Explained],
+    outcome: Allow | Deny,
+    answer: Answer | None,
+) -> str:
+    """For tools; the names of its members are stable."""
+    denied = isinstance(outcome, Deny)
+    told = {
+        "route": route.path,
+        "policy": policy.name,
+        "issuers": policy.issuers,
+        "verdict": "denied" if denied else "allowed",
+        "reason": outcome.reason if isinstance(outcome, Deny) else None,
+        "position": outcome.position if isinstance(outcome, Deny) else None,
+        "key": outcome.token.kid if outcome.token else None,
+        "steps": [
+            {"step": each.step, "passed": each.passed, "skipped": each.skipped, "text": each.text}
+            for each in findings
+        ],
+        "requirements": requirements,
+        "advice": _advice(policy, outcome) if isinstance(outcome, Deny) else None,
+        "answer": asdict(answer) if answer is not None else None,
+    }
+    return json.dumps(told, indent=2, ensure_ascii=False)
+
+
+def _request(method: str, route: str, host: str | None, headers: list[str]) -> Request:
+    pairs = [each.partition(":") for each in headers]
+    if any(not colon for _, colon, _ in pairs):
+        raise typer.BadParameter("write 'X-Name: value'", param_hint="--header")
+    read = {name.strip().lower(): value.strip() for name, _, value in pairs}
+    return Request(method, route.partition("?")[0], (host or "").lower(), read)
+
+
+@dataclass(frozen=True, slots=True)
+class _Unsigned:
+    """A token made of the parts that were given, and the throw-away keys that verify it."""
+
+    token: str
+    keysets: dict[str, KeySet]
+
+
+def _unsigned(plan: Plan, policy: Policy, given: bytes, now: float) -> _Unsigned:
+    """Raises BadParameter for what is no header and claims."""
+    try:
+        parts = msgspec.json.decode(given, type=_Parts)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        hint = 'write {"header": {"alg": "RS256"}, "claims": {"iss": "…"}}'
+        raise typer.BadParameter(f"{error}: {hint}", param_hint="TOKEN") from None
+    own = [plan.issuers[name] for name in policy.issuers]
+    issuer = next((each for each in own if each.issuer == parts.claims.get("iss")), own[0])
+    # Nothing is added to the claims; which key signed is not known, and not asked.
+    claims = {**dict.fromkeys(("iss", "aud", "iat", "exp")), **parts.claims}
+    keys = ThrowAwayKeys()
+    alg = parts.header.get("alg", issuer.algorithms[0])
+    if alg in issuer.algorithms:
+        issuer = replace(issuer, algorithms=(alg, *(each for each in issuer.algorithms if each != alg)))
+    header = {**parts.header, "kid": None, "x5t#S256": None}
+    return _Unsigned(keys.token(issuer, header, claims, now), keys.keysets)
+
+
+class _Parts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    claims: dict[str, Any]
+    header: dict[str, Any] = {}
 
 
 def _no_route(plan: Plan, config: Path, host: str | None, path: str) -> str:
@@ -140,27 +257,39 @@ def _no_route(plan: Plan, config: Path, host: str | None, path: str) -> str:
     return f"no route of {config} matches {path}: the gateway answers 404"
 
 
-def examine(plan: Plan, policy: Policy, given: bytes, now: float) -> tuple[list[Finding], Allow | Deny]:
+def examine(
+    plan: Plan,
+    policy: Policy,
+    given: bytes,
+    now: float,
+    request: Request = NO_REQUEST,
+    *,
+    unsigned: _Unsigned | None = None,
+) -> tuple[list[Finding], Allow | Deny]:
     """Authenticate a token as a validator would, and say what each step found.
 
-    `given` is a token, or a whole value of the Authorization header.
+    `given` is a token, or a whole value of the Authorization header; `unsigned` stands in for it.
     """
-    credential = parse_authorization(given if b" " in given or not given else b"Bearer " + given)
-    keysets: dict[str, KeySet] = {}
+    credential: Credential | Reason
+    if unsigned is not None:
+        credential = Credential(unsigned.token)
+    else:
+        credential = parse_authorization(given if b" " in given or not given else b"Bearer " + given)
+    keysets: dict[str, KeySet] = dict(unsigned.keysets) if unsigned is not None else {}
     standing = Standing()
     authenticate = Authenticator(plan, VerifiedTokens(0), standing)
-    outcome = authenticate(keysets, policy.id, credential, now)
+    outcome = authenticate(keysets, policy.id, credential, now, request)
     trouble = ""
     if isinstance(outcome, NeedKeys):
         try:
             keysets[outcome.issuer] = asyncio.run(fetch_once(plan.issuers[outcome.issuer]))
         except JwtgateError as error:
             trouble = str(error)
-        outcome = authenticate(keysets, policy.id, credential, now)
+        outcome = authenticate(keysets, policy.id, credential, now, request)
     if isinstance(outcome, NeedStatus):
         issuer = plan.issuers[outcome.issuer]
         trouble = asyncio.run(fetch_list_once(issuer, outcome.uri, standing)) or ""
-        outcome = authenticate(keysets, policy.id, credential, now)
+        outcome = authenticate(keysets, policy.id, credential, now, request)
     decided = outcome.otherwise if isinstance(outcome, NeedKeys | NeedStatus) else outcome
     denied_at = list(Step).index(decided.step) if isinstance(decided, Deny) else len(Step)
     texts = _texts(plan, policy, credential, keysets, decided, now)
@@ -169,6 +298,9 @@ def examine(plan: Plan, policy: Policy, given: bytes, now: float) -> tuple[list[
         said = texts.get(step, "")
         if number == denied_at and isinstance(decided, Deny):
             said = ": ".join(filter(None, (str(decided.reason), trouble or said)))
+        if unsigned is not None and step in (Step.KEY, Step.VERIFY) and number != denied_at:
+            findings.append(Finding(step, None, "skipped: the token is not signed", skipped=True))
+            continue
         findings.append(
             Finding(step, None if number > denied_at else number < denied_at, said if number <= denied_at else "")
         )
