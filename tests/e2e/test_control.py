@@ -77,7 +77,8 @@ def test_a_flush_forgets_every_decision(running: Gateway, issuer: Issuer) -> Non
     token = issuer.token(jti="flushed")
     decisions = running.cache_dir / "decisions"
     before = decisions.stat().st_ino
-    assert running.request("/x", token=token).status == 200
+    for _ in range(2):
+        assert running.request("/x", token=token).status == 200
     assert cached(running, running.request("/x", token=token)) == "HIT"
     assert token.encode() in kept(running)
 
@@ -86,6 +87,7 @@ def test_a_flush_forgets_every_decision(running: Gateway, issuer: Issuer) -> Non
     assert done.stdout.startswith("flushed: ")
     assert token.encode() not in kept(running)
     assert decisions.stat().st_ino == before, "NGINX would never cache again in another directory"
+    assert cached(running, running.request("/x", token=token)) == "MISS"
     assert cached(running, running.request("/x", token=token)) == "MISS"
     assert cached(running, running.request("/x", token=token)) == "HIT"
 
@@ -150,7 +152,8 @@ def test_a_flush_whose_configuration_nginx_refuses_leaves_everything_as_it_was(
 ) -> None:
     with Gateway(configuration(backend, issuer), nginx=nginx) as gateway:
         token = issuer.token()
-        assert gateway.request("/x", token=token).status == 200
+        for _ in range(2):
+            assert gateway.request("/x", token=token).status == 200
         before = (gateway.run_dir / "nginx.conf").read_text()
         (gateway.run_dir / "temp").rename(gateway.run_dir / "elsewhere")
         (gateway.run_dir / "temp").write_text("no directory")

@@ -116,10 +116,10 @@ def test_a_bare_token_is_taken_only_where_the_route_says_so(gateway: Gateway, is
 def test_large_tokens_work_and_are_cached(gateway: Gateway, issuer: Issuer, size: int) -> None:
     said = len(gateway.said)
     token = token_of(size, issuer)
-    answers = [gateway.request("/raw/x", token=token) for _ in range(2)]
-    assert [answer.status for answer in answers] == [200, 200]
+    answers = [gateway.request("/raw/x", token=token) for _ in range(3)]
+    assert [answer.status for answer in answers] == [200, 200, 200]
     cached = [gateway.logged(answer.headers["x-request-id"])["decision_cache"] for answer in answers]
-    assert cached == ["MISS", "HIT"]
+    assert cached == ["MISS", "MISS", "HIT"]
     assert gateway.said[said:] == ""
 
 

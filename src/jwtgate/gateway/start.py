@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import secrets
 import signal
@@ -168,7 +169,14 @@ def make_site(plan: Plan, nginx: Nginx, directory: RunDirectory) -> Site:
         names=system_names(),
         stub_status="--with-http_stub_status_module" in nginx.configure_arguments,
         counts=plan.admin is not None,
+        cores=_own_cores(),
     )
+
+
+def _own_cores() -> int | None:
+    """How many cores we may use, when that is not all of them: NGINX's `auto` counts those of the machine."""
+    own = len(os.sched_getaffinity(0))
+    return own if own != os.cpu_count() else None
 
 
 def _require_addresses(plan: Plan, *, listeners: bool = True) -> None:

@@ -32,6 +32,10 @@ if TYPE_CHECKING:
 # Seconds that NGINX waits for a decision: a validator may wait this long, less a margin, for an issuer's keys.
 VALIDATOR_TIMEOUT = 3
 
+# Files of decisions that an NGINX worker keeps open: opening one costs more than reading it.
+_OPEN_DECISIONS = 2000
+_FEWEST_OPEN_DECISIONS = 20
+
 # Request headers that say who the client is or what it asked for. Services believe them, so no client sets them.
 CLEARED_HEADERS = (
     "Forwarded",
@@ -189,6 +193,7 @@ def _outdented(text: str) -> str:
 def _context(plan: Plan, site: Site) -> dict[str, object]:
     """What the templates know."""
     deny_sets = _deny_sets(plan)
+    servers = _servers(plan)
     by_name = services(plan, site)
     declared = Declared(plan)
     cors = preflights(plan)
@@ -203,6 +208,7 @@ def _context(plan: Plan, site: Site) -> dict[str, object]:
         "header_buffer": plan.header_buffer,
         "decision_buffer": plan.decision_buffer,
         "decision_zone": f"jwtgate_decisions_{_digest(str(site.cache_dir / 'decisions'))}",
+        "open_decisions": _open_decisions(len(plan.policies) * (len(servers) + len(plan.included))),
         "decision_inactive": max((policy.staleness for policy in plan.policies.values()), default=0) + 5,
         "jwks_zone": f"jwtgate_jwks_{_digest(str(site.cache_dir / 'jwks'))}",
         "caches_jwks": any(route.cache_jwks for route in plan.routes),
@@ -211,7 +217,7 @@ def _context(plan: Plan, site: Site) -> dict[str, object]:
         "deny_sets": deny_sets,
         "gateway_answers": deny_sets[0],
         "answers_of": {each: _deny_set_of(each, deny_sets) for each in _deciding(plan) if each.answers},
-        "servers": _servers(plan),
+        "servers": servers,
         "declared": declared,
         "preflights": list(cors.values()),
         "preflight_of": cors,
@@ -261,6 +267,11 @@ def _redirects(plan: Plan) -> list[tuple[int, list[Listener]]]:
     """The listeners that send everyone to https, by the port that they send to."""
     ports = dict.fromkeys(each.redirect_port for each in plan.listeners if each.redirect_port is not None)
     return [(port, [each for each in plan.listeners if each.redirect_port == port]) for port in ports]
+
+
+def _open_decisions(auth_locations: int) -> int:
+    """How many files of decisions stay open for each of these locations, in each NGINX worker."""
+    return max(_FEWEST_OPEN_DECISIONS, _OPEN_DECISIONS // max(1, auth_locations))
 
 
 def _rate_limits(plan: Plan) -> list[RateLimit]:

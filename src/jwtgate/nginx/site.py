@@ -32,6 +32,7 @@ class Site:
     names: Names = field(default_factory=Names)
     stub_status: bool = False  # the NGINX can tell about its connections
     counts: bool = False  # somebody reads `counts_log`; else it would only grow
+    cores: int | None = None  # NGINX workers; None: as many as the machine has cores
 
     @property
     def features(self) -> Features:

@@ -255,7 +255,7 @@ RESET = {
     "recursive_error_pages": ["off"],
     "proxy_intercept_errors": ["off"],
     "client_max_body_size": ["0"],
-    "open_file_cache": ["off"],
+    "open_file_cache_errors": ["off"],
     "proxy_pass_request_body": ["off"],
     "proxy_pass_request_headers": ["off"],
     "proxy_http_version": ["1.1"],
@@ -277,6 +277,7 @@ def test_an_auth_location_inherits_nothing_that_could_open_it(tree: list[Directi
     for location in auths(tree):
         said = {each["directive"]: each["args"] for each in location["block"]}
         assert RESET.items() <= said.items()
+        assert [name for name, _ in (each.split("=") for each in said["open_file_cache"])] == ["max", "inactive"]
         assert every(location, "error_page") == [["599", "/_jwtgate/none"]]
         headers = every(location, "proxy_set_header")
         assert headers[:3] == [["Content-Length", ""], ["Connection", ""], ["Host", "validator"]]
