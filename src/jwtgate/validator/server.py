@@ -7,8 +7,8 @@ dictionaries, flow control and timers for each request. Parsing is httptools' (l
   those that are quick to answer are answered first, and answers are sent together: NGINX wakes up once for many,
   and a user whose token is known does not wait behind a flood of tokens that are not.
 - Only an answer that waits for an issuer's keys becomes a task.
-- What is not HTTP, a request of more than MAX_REQUEST bytes, or a second one before the first one's answer, ends
-  the connection without a word: NGINX does none of it.
+- What is not HTTP is answered by 400. A request of more than MAX_REQUEST bytes, or a second one before the first
+  one's answer, ends the connection without a word: NGINX does neither.
 - SIGTERM and SIGINT end it with exit code 0, after the answers that are under way, and GRACE seconds at most.
 """
 
@@ -41,6 +41,9 @@ _BACKLOG = 1024
 
 # What a fault of ours comes to. NGINX makes a 500 of it, and we a 503.
 _FAULT = b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\n\r\n"
+
+# NGINX passes on what a client put into a header; not all of it is HTTP.
+_BAD_REQUEST = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
 
 class Request(msgspec.Struct, frozen=True, gc=False):
@@ -228,7 +231,8 @@ class _Connection(asyncio.Protocol):
             _log.exception("a request failed")
             self._transport.abort()
         except httptools.HttpParserError:
-            self._transport.abort()
+            self._transport.write(_BAD_REQUEST)
+            self._transport.close()
         if self._size > MAX_REQUEST:
             self._transport.abort()
 

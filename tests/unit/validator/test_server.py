@@ -154,15 +154,28 @@ def test_a_kept_connection_serves_many_requests() -> None:
 @pytest.mark.parametrize(
     "sent",
     [
-        b"\x16\x03\x01\x02\x00",
-        b"GET / HTTP/1.1\nno end",
         b"GET /a HTTP/1.1\r\nHost: validator\r\nX: " + b"a" * MAX_REQUEST,
         ask("/a") + ask("/b"),  # the second before the first one's answer
     ],
-    ids=["not HTTP", "bare line feed", "too large", "pipelined"],
+    ids=["too large", "pipelined"],
 )
 def test_what_nginx_never_does_ends_the_connection(sent: bytes) -> None:
     (wire,) = talk(Application(), sent)
+    assert wire.ended
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"\x16\x03\x01\x02\x00",
+        b"GET / HTTP/1.1\nno end",
+        b"GET / HTTP/1.1\r\nAuthorization: Bearer a\x01b\r\n\r\n",
+    ],
+    ids=["not HTTP", "a bare line feed", "a control character"],
+)
+def test_what_is_not_http_is_answered_by_400(sent: bytes) -> None:
+    (wire,) = talk(Application(), sent)
+    assert wire.written.startswith(b"HTTP/1.1 400 ")
     assert wire.ended
 
 
