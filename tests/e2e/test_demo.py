@@ -267,7 +267,9 @@ def test_a_token_that_does_not_hold_is_not_active(demo: Demo, changes: dict[str,
     assert answer(demo.get("/b/", token=mint(claims(**changes), demo.key()))) == NOT_ACTIVE
 
 
-@pytest.mark.parametrize("payload", [b"[]", b'"text"', b"not JSON", b'{"iss": 1', b"\xff\xfe", b'{"a": 1, "a": 2}', b""])
+@pytest.mark.parametrize(
+    "payload", [b"[]", b'"text"', b"not JSON", b'{"iss": 1', b"\xff\xfe", b'{"a": 1, "a": 2}', b""]
+)
 def test_a_payload_that_is_no_json_object_is_malformed_whoever_signed_it(demo: Demo, payload: bytes) -> None:
     for key in (demo.key(), STRANGER):
         assert answer(demo.get("/b/", token=signed(key, payload, kid=demo.key().kid))) == MALFORMED

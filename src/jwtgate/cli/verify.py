@@ -7,14 +7,19 @@ import sys
 import time
 from math import isfinite
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
 from jwtgate.cli.verify_batch import decide, read_own_keys, run_batch
+from jwtgate.errors import KeyRefusedError
+from jwtgate.keys.algorithms import ALGORITHMS
 from jwtgate.keys.encoding import decode_base64url, read_json_object
 from jwtgate.reasons import Reason
 from jwtgate.tokens import ClaimRules
+
+if TYPE_CHECKING:
+    from jwtgate.keys import KeySet
 
 STDIN = "-"
 
@@ -64,7 +69,8 @@ def verify(
         )
     if token == jwks == STDIN:
         raise typer.BadParameter("token and --jwks cannot both be `-`: give one of them as a file")
-    keys = read_own_keys(sys.stdin.buffer.read() if jwks == STDIN else _read_file(jwks))
+    _refuse_unknown(alg)
+    keys = _keys(jwks)
     for note in keys.notes:
         typer.echo(note, err=True)
     text = sys.stdin.read().strip() if token == STDIN else token
@@ -81,6 +87,20 @@ def verify(
         **({"payload": payload.decode(errors="replace")} if contents is None else {"claims": contents}),
     }
     typer.echo(json.dumps(shown, indent=2, ensure_ascii=False))
+
+
+def _refuse_unknown(algorithms: list[str]) -> None:
+    for name in algorithms:
+        if name not in ALGORITHMS:
+            known = ", ".join(ALGORITHMS)
+            raise typer.BadParameter(f"{name!r} is no algorithm: expected one of {known}", param_hint="--alg")
+
+
+def _keys(file: str) -> KeySet:
+    try:
+        return read_own_keys(sys.stdin.buffer.read() if file == STDIN else _read_file(file))
+    except KeyRefusedError as error:
+        raise typer.BadParameter(f"{file}: {error}", param_hint="--jwks") from None
 
 
 def _deny(reason: Reason) -> NoReturn:

@@ -28,7 +28,7 @@ from jwtgate.keys.algorithms import (
 from jwtgate.keys.encoding import decode_base64url
 from jwtgate.keys.metadata import ANY_TENANT
 from jwtgate.keys.thumbprint import thumbprint
-from jwtgate.keys.weakness import refuse_small_order, refuse_weak_rsa, refuse_weak_secret
+from jwtgate.keys.weakness import refuse_bad_point, refuse_weak_rsa, refuse_weak_secret
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -57,8 +57,8 @@ class Key:
     verifiers: Mapping[str, Verifier] = field(repr=False)
     issuer: str | None = None
 
-    def signs_for(self, issuer: str) -> bool:
-        """Whether tokens with this `iss` may be signed with it.
+    def signs_for(self, issuer: object) -> bool:
+        """Whether tokens with this `iss` may be signed with it, whatever that is.
 
         A key in a set that is common to several issuers can name its own, in the member `issuer` (Entra ID).
         `{tenantid}` in it stands for any one segment of a path.
@@ -66,7 +66,7 @@ class Key:
         if self.issuer is None or self.issuer == issuer:
             return True
         before, found, after = self.issuer.partition(ANY_TENANT)
-        if not found or len(issuer) < len(before) + len(after):
+        if not found or not isinstance(issuer, str) or len(issuer) < len(before) + len(after):
             return False
         tenant = issuer[len(before) : len(issuer) - len(after)]
         return issuer == before + tenant + after and tenant != "" and "/" not in tenant
@@ -224,7 +224,7 @@ def _okp(jwk: Mapping[str, object]) -> _Material:
     if not isinstance(crv, str) or crv not in _EDWARDS_SIZES:
         raise KeyRefusedError(f"crv {_show(crv)} is not one that signs: expected {', '.join(_EDWARDS_SIZES)}")
     text, octets = _octets(jwk, "x", size=_EDWARDS_SIZES[crv])
-    refuse_small_order(crv, octets)
+    refuse_bad_point(crv, octets)
     public: ed25519.Ed25519PublicKey | ed448.Ed448PublicKey
     if crv == "Ed25519":
         public = _prepared(lambda: ed25519.Ed25519PublicKey.from_public_bytes(octets))

@@ -163,10 +163,21 @@ _SMALL_ORDER_Y: Final = {
 }
 
 
-def refuse_small_order(crv: str, octets: bytes) -> None:
-    """Edwards points of small order, and points that are not spelled canonically (RFC 8032)."""
+# a and d of the curve a*x² + y² = 1 + d*x²*y² (RFC 8032, sections 5.1 and 5.2).
+_EDWARDS_CURVE: Final = {
+    "Ed25519": (-1, -121665 * pow(121666, -1, _ED25519_P)),
+    "Ed448": (1, -39081),
+}
+
+
+def refuse_bad_point(crv: str, octets: bytes) -> None:
+    """Edwards points of small order, points that are not spelled canonically, and what is no point (RFC 8032)."""
     prime, small = _SMALL_ORDER_Y[crv]
     # RFC 8032, sections 5.1.2 and 5.2.2: little-endian y, the sign of x in the highest bit.
     y = int.from_bytes(octets, "little") & ~(1 << (8 * len(octets) - 1))
     if y >= prime or y in small:
         raise KeyRefusedError(f"this {crv} point has a small order or is not encoded canonically")
+    # RFC 8032, sections 5.1.3 and 5.2.3: x² = (1 - y²) / (a - d*y²), or there is no x.
+    a, d = _EDWARDS_CURVE[crv]
+    if pow((1 - y * y) * (a - d * y * y), (prime - 1) // 2, prime) != 1:
+        raise KeyRefusedError(f"this is no point of {crv}")

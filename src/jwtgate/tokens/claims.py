@@ -41,6 +41,14 @@ class ClaimRules:
     audience_claim: str = "aud"
     fixed: tuple[tuple[str, str], ...] = ()
 
+    def __post_init__(self) -> None:
+        """Raises TypeError for a string where several are expected: `in` would look for a part of it."""
+        for name in ("audience", "required", "types"):
+            if isinstance(getattr(self, name), str):
+                raise TypeError(
+                    f'{name} is a string: expected a tuple of strings, as in ("{getattr(self, name)}",)'
+                )
+
 
 def check_claims(token: VerifiedToken, rules: ClaimRules, now: float) -> Reason | None:
     """None when the token holds at `now` (seconds since the epoch); else the first reason why not."""

@@ -46,6 +46,8 @@ OPERATIONS: Final = {
     "ECDH-ES+A256KW": ("deriveKey", "deriveBits"),
 }
 CONTENT_ENCRYPTIONS: Final = ("A128GCM", "A256GCM", "A128CBC-HS256", "A256CBC-HS512")
+# RFC 7518, sections 5.2 and 5.3: the octets of their keys, which a shared key for `dir` has to be.
+SHARED_KEY_OCTETS: Final = (16, 32, 64)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -75,6 +77,11 @@ def import_decryption_key(jwk: Mapping[str, Any]) -> DecryptionKey:
     if jwk["kty"] == "RSA":
         # RFC 7518, section 4.3: "A key of size 2048 bits or larger MUST be used with this algorithm."
         refuse_weak_rsa(unsigned(jwk, "n")[1], unsigned(jwk, "e")[1])
+    if jwk["kty"] == "oct":
+        text = jwk.get("k")
+        secret = decode_base64url(text.encode()) if isinstance(text, str) and text.isascii() else None
+        if secret is None or len(secret) not in SHARED_KEY_OCTETS:
+            raise KeyRefusedError("k of a key for dir: expected 16, 32 or 64 octets in base64url")
     try:
         # joserfc reads key_ops more narrowly than RFC 7517: "unwrapKey" is not enough for RSA-OAEP there.
         key = import_key({name: value for name, value in jwk.items() if name != "key_ops"})

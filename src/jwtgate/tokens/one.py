@@ -33,8 +33,11 @@ def verify_token(
 ) -> VerifiedToken | Reason:
     """The verified token, when one of `keys` signed it by one of `algorithms` and its claims hold at `now`.
 
-    `now` is Unix time in seconds. What is wrong with the token is returned, never raised.
+    `now` is Unix time in seconds. What is wrong with the token is returned, never raised. Raises TypeError when
+    `algorithms` is a string, which has parts that are names too: "ES256K" holds "ES256".
     """
+    if isinstance(algorithms, str):
+        raise TypeError(f'algorithms is a string: expected several, as in ("{algorithms}",)')
     parsed = parse(token, max_bytes=max_bytes)
     if not isinstance(parsed, UnverifiedToken):
         return parsed
@@ -54,4 +57,7 @@ def verify_token(
     verified = verify(parsed, key)
     if not isinstance(verified, VerifiedToken):
         return verified
+    # A key that names its issuer signs for no other.
+    if key.issuer is not None and not key.signs_for(verified.claims.get("iss")):
+        return Reason.KEY_UNKNOWN
     return check_claims(verified, rules, now) or verified

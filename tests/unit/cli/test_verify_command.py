@@ -96,6 +96,21 @@ def test_a_wrong_command_line_is_exit_code_2(arguments: list[str]) -> None:
     assert run(*arguments, stdin=TOKEN)[0] == 2
 
 
+@pytest.mark.parametrize("name", ["es256", "none", ""])
+def test_an_algorithm_that_does_not_exist_is_a_usage_error(jwks: str, name: str) -> None:
+    code, _, err = run("--jwks", jwks, "--alg", "ES256", "--alg", name, TOKEN)
+    assert code == 2
+    assert "is no algorithm: expected one of" in " ".join(err.replace("│", "").split())
+
+
+def test_a_file_that_is_no_key_set_is_a_usage_error(tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    file.write_text(TOKEN)
+    code, _, err = run("--jwks", str(file), "--alg", "ES256", TOKEN)
+    assert code == 2
+    assert "token:notaJWKSet" in "".join(err.replace("│", "").split())  # wherever its lines are broken
+
+
 def line(**changes: object) -> bytes:
     case = {"name": "n", "token": TOKEN, "jwks": JWKS, "algs": ["ES256"], "now": NOW, **changes}
     return json.dumps({name: value for name, value in case.items() if value != "-"}).encode()

@@ -147,6 +147,8 @@ NEIGHBOUR = next(
         ({**ED, "x": text((_ED25519_P + 4).to_bytes(32, "little"))}, "small order"),
         ({**ED, "x": text(_ED25519_ORDER_8.to_bytes(32, "little"))}, "small order"),
         ({**ED448, "x": text(bytes(57))}, "small order"),
+        ({**ED, "x": text(b"\x02" + bytes(31))}, "no point of Ed25519"),
+        ({**ED448, "x": text(b"\x02" + bytes(56))}, "no point of Ed448"),
         (without(AKP, "alg"), "alg (none) is unknown for AKP"),
         ({**AKP, "alg": "ES256"}, "alg 'ES256' is unknown for AKP"),
         ({**AKP, "alg": "ML-DSA-65"}, "member pub has 1312 octets: expected 1952"),

@@ -58,3 +58,29 @@ def test_without_an_issuer_to_look_for_the_signature_is_what_counts() -> None:
     elsewhere = mint(CLAIMS | {"iss": "https://other.example"}, SIGNER)
     assert isinstance(verify_token(elsewhere, KEYS, algorithms=["ES256"], rules=anybody, now=NOW), VerifiedToken)
     assert verify_token(FORGED, KEYS, algorithms=["ES256"], rules=anybody, now=NOW) is Reason.SIGNATURE_INVALID
+
+
+@pytest.mark.parametrize(
+    ("named", "token", "expected"),
+    [
+        ("https://issuer.example", GOOD, None),
+        ("https://other.example", GOOD, Reason.KEY_UNKNOWN),
+        ("https://{tenantid}", GOOD, None),
+        ("https://issuer.example", mint(CLAIMS | {"iss": "https://other.example"}, SIGNER), Reason.KEY_UNKNOWN),
+        ("https://issuer.example", mint(CLAIMS | {"iss": 1}, SIGNER), Reason.KEY_UNKNOWN),
+        ("https://issuer.example", mint({"exp": NOW + 60}, SIGNER), Reason.KEY_UNKNOWN),
+    ],
+)
+def test_a_key_that_names_its_issuer_signs_for_no_other(named: str, token: str, expected: Reason | None) -> None:
+    keys = read_jwks(json.dumps({"keys": [{**SIGNER.public_jwk(), "issuer": named}]}).encode())
+    anybody = ClaimRules(issuer=None, audience=None)
+    found = verify_token(token, keys, algorithms=["ES256"], rules=anybody, now=NOW)
+    assert found is expected if expected else isinstance(found, VerifiedToken)
+
+
+def test_a_string_is_not_taken_for_a_collection_of_its_parts() -> None:
+    with pytest.raises(TypeError, match="algorithms is a string"):
+        verify_token(GOOD, KEYS, algorithms="ES256K", rules=RULES, now=NOW)
+    for name in ("audience", "required", "types"):
+        with pytest.raises(TypeError, match=f"{name} is a string"):
+            ClaimRules(**{"issuer": None, "audience": None, name: "orders"})  # type: ignore[arg-type] # the mistake
