@@ -86,6 +86,30 @@ CASES = {
         "proxy_intercept_errors on; error_page 401 =200 /fine;" + REFUSES + PROTECTED % "error_page 599 /none;",
         ("internal;", "internal; proxy_intercept_errors off;"),
     ),
+    "a refusal of NGINX itself": Case(
+        "open-auth-location",
+        "error_page 401 =200 /fine;"
+        "location = /auth { internal; if ($http_authorization != good) { return 401; } return 204; }"
+        "location /fine { auth_request off; return 204; }" + PROTECTED % "error_page 599 /none;",
+        ("internal;", "internal; error_page 599 /none;"),
+    ),
+    "a refusal leads to the service itself": Case(
+        "unprotected",
+        REFUSES + PROTECTED % "error_page 401 = @again;" + "location @again { " + SERVICE + " }",
+        ("error_page 401 = @again;", "error_page 599 /none;"),
+    ),
+    "a fallback of an open location": Case(
+        "unprotected",
+        REFUSES + PROTECTED % "" + "location /b/ { try_files /none @again; } location @again { " + SERVICE + " }",
+        ("location /b/ {", "location /b/ { auth_request /auth;"),
+        "/b/x",
+    ),
+    "everyone is allowed before everyone is denied": Case(
+        "unprotected",
+        REFUSES + PROTECTED % "" + "location /b/ { allow all; deny all; " + SERVICE + " }",
+        ("allow all; ", ""),
+        "/b/x",
+    ),
     "a cached decision of another": Case(
         "auth-cache-key",
         CACHES.replace("KEY", "proxy_cache_key same;") + PROTECTED % "",

@@ -14,8 +14,8 @@ import typer
 
 from jwtgate.cli.options import NginxOption
 from jwtgate.errors import LintError
+from jwtgate.lint import is_dump, read_dump, read_file
 from jwtgate.lint import lint as run_rules
-from jwtgate.lint import read_dump, read_file
 from jwtgate.lint.findings import LEVELS
 from jwtgate.nginx import find_nginx
 
@@ -60,10 +60,10 @@ def _read(configuration: str | None, nginx: str | None) -> tuple[Directive, ...]
         return read_dump(_dump(nginx))
     if configuration == "-":
         return read_dump(sys.stdin.read())
-    text = Path(configuration)
-    if text.is_file() and text.read_text(errors="replace").lstrip().startswith("# configuration file "):
-        return read_dump(text.read_text(errors="replace"))
-    return read_file(text)
+    path = Path(configuration)
+    if path.is_file() and is_dump(text := path.read_text(errors="replace")):
+        return read_dump(text)
+    return read_file(path)
 
 
 def _dump(nginx: str | None) -> str:

@@ -8,8 +8,8 @@ gates      rules about auth locations: what could turn a no into a yes
 routes     rules about the locations that services stand behind
 """
 
-from jwtgate.lint.effective import read_dump, read_file
+from jwtgate.lint.effective import is_dump, read_dump, read_file
 from jwtgate.lint.findings import Finding
 from jwtgate.lint.rules import RULES, lint
 
-__all__ = ["RULES", "Finding", "lint", "read_dump", "read_file"]
+__all__ = ["RULES", "Finding", "is_dump", "lint", "read_dump", "read_file"]

@@ -11,7 +11,6 @@ import glob
 import re
 import tempfile
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +21,7 @@ from jwtgate.errors import LintError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-_FILE_LINE = re.compile(r"^# configuration file (.+):$", re.MULTILINE)
+_FILE_LINE = re.compile(r"^# configuration file (.+):\r?$", re.MULTILINE)
 _MAX_DEPTH = 50  # of includes: a file that includes itself never ends
 
 
@@ -50,6 +49,12 @@ class _Files:
     directory: PurePosixPath  # of nginx.conf: relative names are relative to it
 
 
+def is_dump(text: str) -> bool:
+    """Whether a file holds what `nginx -T` printed, perhaps behind NGINX's own messages, and no nginx.conf."""
+    first = next((line for line in text.splitlines() if line.strip() and not line.startswith("nginx: ")), "")
+    return _FILE_LINE.match(first) is not None
+
+
 def read_dump(text: str) -> tuple[Directive, ...]:
     """The tree of a dump of `nginx -T`. Raises LintError when it is none, or does not parse."""
     parts = _FILE_LINE.split(text)[1:]
@@ -63,7 +68,8 @@ def read_dump(text: str) -> tuple[Directive, ...]:
     main = parts[0]
 
     def matching(pattern: str) -> list[str]:
-        return sorted(name for name in files if fnmatchcase(name, pattern))
+        # Part by part, as glob(3): a `*` ends at a slash, so that a snippet in a directory below stays outside.
+        return sorted(name for name in files if name == pattern or PurePosixPath(name).match(pattern))
 
     return _parse(main, _Files(files.__getitem__, matching, PurePosixPath(main).parent), 0)
 

@@ -18,15 +18,21 @@ if TYPE_CHECKING:
     from jwtgate.lint.scope import Location, Server
 
 _OWN_FAULTS = {"500", "502", "503", "504"}  # what NGINX itself answers when the auth service does not
-_REFUSALS = {"400", "401", "403", "404", "405", "429"}  # what the auth service says, seen by intercept_errors only
+_REFUSALS = {
+    "400",
+    "401",
+    "403",
+    "404",
+    "405",
+    "429",
+}  # what the auth service says, seen by intercept_errors only
 _CREDENTIAL = re.compile(r"\$\{?(http_|cookie_|arg_|args|request_uri|query_string|ssl_client_)")
 
 
 def open_auth_location(server: Server) -> Iterator[Finding]:
     """An `error_page` with a status of its own, where it holds in an auth location, is the decision."""
     for gate in server.gates.values():
-        intercepts = gate.scope.value("proxy_intercept_errors", "off") == "on"
-        dangerous = _OWN_FAULTS | (_REFUSALS if intercepts else set())
+        dangerous = _OWN_FAULTS | _own_refusals(gate) | (_REFUSALS if _intercepts(gate) else set())
         for page in gate.scope.effective("error_page"):
             *codes, target = page.args
             status = next((code for code in codes if code.startswith("=")), None)
@@ -43,6 +49,18 @@ def open_auth_location(server: Server) -> Iterator[Finding]:
                 f"in `location {gate.path}` write `proxy_intercept_errors off;` and an error_page of its own that "
                 "does nothing: error_page 599 /none;",
             )
+
+
+def _own_refusals(gate: Location) -> set[str]:
+    """The statuses by which NGINX itself refuses there, without a service."""
+    returned = {line.args[0] for scope in (gate.scope, *gate.ifs) for line in scope.own("return") if line.args}
+    return returned | (set() if gate.passes or returned else {"403", "404"})
+
+
+def _intercepts(gate: Location) -> bool:
+    """Whether `error_page` holds for what the service answers too."""
+    modules = {line.name.removesuffix("_pass") for line in gate.passes}
+    return any(gate.scope.value(f"{module}_intercept_errors", "off") == "on" for module in modules)
 
 
 def auth_location_public(server: Server) -> Iterator[Finding]:

@@ -22,6 +22,7 @@ _SETTERS = {
     "scgi_pass": "scgi_param",
 }
 _CACHES = {"proxy_pass": "proxy", "fastcgi_pass": "fastcgi", "uwsgi_pass": "uwsgi", "scgi_pass": "scgi"}
+_REFUSED = {"401", "403", "500"}  # by NGINX, when an auth service refused, or answered what it does not know
 # What is there with every request that got through: `jwtgate render --include` sets the second.
 _ALWAYS_ASKED = {"$http_authorization", "$jwtgate_policy"}
 _SUBJECT = re.compile(r"\$\{?(http_authorization|http_cookie|cookie_|remote_user|ssl_client_|jwt_)")
@@ -29,9 +30,11 @@ _SUBJECT = re.compile(r"\$\{?(http_authorization|http_cookie|cookie_|remote_user
 
 def unprotected(server: Server) -> Iterator[Finding]:
     """A service that anyone reaches. `auth_request off;` in the location says that this is meant."""
-    gates = server.gates
+    gates, inside = server.gates, _reached_unasked(server)
     for location in server.locations:
-        if not location.passes or location.protected or not location.reachable or id(location.node) in gates:
+        if not location.passes or location.protected or id(location.node) in gates:
+            continue
+        if not location.reachable and id(location.node) not in inside:
             continue
         if any(each.args == ("off",) for each in location.scope.own("auth_request")):
             continue
@@ -45,16 +48,39 @@ def unprotected(server: Server) -> Iterator[Finding]:
         )
 
 
+def _reached_unasked(server: Server) -> set[int]:
+    """Internal locations to which a request goes on that nobody was asked about, by the identity of their line.
+
+    From an open location by `try_files` or `error_page`; from a protected one by an `error_page` for its refusal,
+    when that leads to a service that is protected elsewhere (a login page, which it leads to mostly, is not).
+    """
+    kept = {line.args for each in server.locations if each.protected for line in each.passes}
+    found = set()
+    for location in server.locations:
+        if not location.reachable or any(each.args == ("off",) for each in location.scope.own("auth_request")):
+            continue
+        pages = [
+            (each.args[-1], {code for code in each.args[:-1] if code.isdigit()})
+            for each in location.scope.effective("error_page")
+        ]
+        if location.protected:
+            refused = [server.find(target) for target, codes in pages if codes & _REFUSED]
+            found |= {id(each.node) for each in refused if each and any(x.args in kept for x in each.passes)}
+        else:
+            targets = [target for target, codes in pages if codes - _REFUSED]
+            targets += [each.args[-1] for each in location.scope.own("try_files")]
+            found |= {id(each.node) for each in map(server.find, targets) if each}
+    return found
+
+
 def satisfy_any(server: Server) -> Iterator[Finding]:
     """`satisfy any`: one of the conditions will do, so a good address needs no token."""
     for location in server.locations:
         if location.ask is None or location.scope.value("satisfy", "all") != "any":
             continue
-        others = [
-            name
-            for name in ("allow", "auth_basic", "auth_jwt")
-            if any(each.args != ("off",) for each in location.scope.effective(name))
-        ]
+        others = [name for name in ("auth_basic", "auth_jwt") if location.scope.value(name, "off") != "off"]
+        if any(each.name == "allow" for each in location.scope.effective("access")):
+            others.insert(0, "allow")
         if others:
             yield at(
                 location.scope.effective("satisfy")[-1],

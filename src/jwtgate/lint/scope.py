@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -18,16 +19,24 @@ if TYPE_CHECKING:
 PASSES = ("proxy_pass", "grpc_pass", "fastcgi_pass", "uwsgi_pass", "scgi_pass", "memcached_pass")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Scope:
     """A block of http, server, location, or an `if` in a location, and what is around it."""
 
     node: Directive
     outer: Scope | None
 
+    @cached_property
+    def _lines(self) -> dict[str, tuple[Directive, ...]]:
+        """Its directives by name: a server can have thousands of locations, each of which asks it."""
+        lines: dict[str, list[Directive]] = {}
+        for each in self.node.block or ():
+            lines.setdefault("access" if each.name in ("allow", "deny") else each.name, []).append(each)
+        return {name: tuple(found) for name, found in lines.items()}
+
     def own(self, name: str) -> tuple[Directive, ...]:
-        """The directives of that name in this very block."""
-        return tuple(self.node.inner(name))
+        """The directives of that name in this very block; `access` for allow and deny, inherited together."""
+        return self._lines.get(name, ())
 
     def effective(self, name: str) -> tuple[Directive, ...]:
         """The directives of that name that hold here: of the nearest level that has some."""
@@ -100,8 +109,9 @@ class Location:
         for name in ("auth_basic", "auth_jwt"):
             if self.scope.value(name, "off") != "off":
                 return True
-        access = [(each.name, each.args) for rule in ("deny", "allow") for each in self.scope.effective(rule)]
-        if ("deny", ("all",)) in access:
+        # The first rule for everyone decides: after `allow all`, a `deny all` is never reached.
+        everyone = [each.name for each in self.scope.effective("access") if each.args == ("all",)]
+        if everyone[:1] == ["deny"]:
             return True
         return self.scope.value("ssl_verify_client") == "on"
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 import pytest
 
 from jwtgate.errors import LintError
-from jwtgate.lint import RULES, lint, read_dump, read_file
+from jwtgate.lint import RULES, is_dump, lint, read_dump, read_file
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,6 +40,27 @@ CASES: dict[str, list[tuple[str, str]]] = {
             GATE % "" + "auth_request /auth; location /b { location /b/c { grpc_pass b:1; } }",
         ),
         ("location / { allow all; proxy_pass http://b; }", "location / { deny all; proxy_pass http://b; }"),
+        (
+            "location / { allow all; deny all; proxy_pass http://b; }",
+            "location / { allow 10.0.0.0/8; deny all; proxy_pass http://b; }",
+        ),
+        (
+            "deny all; location / { allow 10.0.0.1; proxy_pass http://b; }",
+            "deny all; location / { proxy_pass http://b; }",
+        ),
+        (
+            "location / { try_files $uri @a; } location @a { proxy_pass http://b; }",
+            GATE % ""
+            + "location / { auth_request /auth; try_files $uri @a; } location @a { proxy_pass http://b; }",
+        ),
+        (
+            "location / { root /srv; error_page 404 = /b; } location /b { internal; proxy_pass http://b; }",
+            "location / { root /srv; error_page 401 = /b; } location /b { internal; proxy_pass http://b; }",
+        ),
+        (
+            GATE % "" + PROTECTED % "error_page 401 = @b;" + "location @b { proxy_pass http://127.0.0.1:3000; }",
+            GATE % "" + PROTECTED % "error_page 401 = @b;" + "location @b { proxy_pass http://login; }",
+        ),
     ],
     "unasked-return": [
         (
@@ -131,6 +153,12 @@ CASES: dict[str, list[tuple[str, str]]] = {
     ],
     "unmerged-slashes": [("merge_slashes off;" + GATE % "" + PROTECTED % "", GATE % "" + PROTECTED % "")],
     "open-auth-location": [
+        (
+            "error_page 401 =200 /fine; location = /auth { internal; if ($http_a) { return 401; } return 204; }"
+            + PROTECTED % "",
+            "error_page 403 =200 /fine; location = /auth { internal; if ($http_a) { return 401; } return 204; }"
+            + PROTECTED % "",
+        ),
         (
             "!error_page 502 =200 /fine;\n" + GATE % "" + PROTECTED % "",
             "!error_page 502 =200 /fine;\n" + GATE % "error_page 599 /none;" + PROTECTED % "",
@@ -225,6 +253,18 @@ def test_every_rule_has_its_cases() -> None:
     assert {rule.__name__.replace("_", "-") for rule in RULES} == CASES.keys()
 
 
+def test_thousands_of_locations_are_looked_at_in_seconds(tmp_path: Path) -> None:
+    def seconds(locations: int) -> float:
+        places = "".join(f"location /{n}/ {{ proxy_pass http://b; }}\n" for n in range(locations))
+        (tmp_path / "nginx.conf").write_text(f"http {{ server {{ auth_request /auth;\n{GATE % ''}{places} }} }}")
+        tree = read_file(tmp_path / "nginx.conf")
+        start = time.process_time()
+        assert lint(tree) == []
+        return time.process_time() - start
+
+    assert seconds(2000) < 40 * max(seconds(200), 0.005)  # ten times the work; a hundred if each asks all
+
+
 def test_a_finding_names_the_file_that_holds_the_line(tmp_path: Path) -> None:
     (tmp_path / "nginx.conf").write_text("events {}\nhttp { include sites/*.conf; }\n")
     (tmp_path / "sites").mkdir()
@@ -241,6 +281,27 @@ def test_a_dump_is_read_with_its_own_lines_and_includes() -> None:
     )
     (found,) = lint(read_dump(dump))
     assert (found.file, found.line, found.rule) == ("/etc/nginx/conf.d/site.conf", 3, "off-by-slash")
+
+
+def test_a_pattern_in_a_dump_ends_at_a_slash() -> None:
+    """A snippet in a directory below is for the location that includes it, not for the whole http block."""
+    dump = (
+        "# configuration file /etc/nginx/nginx.conf:\nevents {}\nhttp {\n  include conf.d/*.conf;\n}\n\n"
+        "# configuration file /etc/nginx/conf.d/site.conf:\n"
+        "server {\n location /a/ { include conf.d/snippets/auth.conf; proxy_pass http://b; }\n"
+        " location /b/ { proxy_pass http://b; }\n}\n\n"
+        "# configuration file /etc/nginx/conf.d/snippets/auth.conf:\nauth_request /auth;\n\n"
+    )
+    (found,) = lint(read_dump(dump))
+    assert (found.file, found.line, found.rule) == ("/etc/nginx/conf.d/site.conf", 3, "unprotected")
+
+
+def test_a_dump_is_known_with_other_line_ends_and_behind_nginxs_messages() -> None:
+    dump = "# configuration file /n.conf:\r\nhttp { server {\r\n location / { proxy_pass http://b; } } }\r\n"
+    assert [found.line for found in lint(read_dump(dump))] == [2]
+    assert is_dump(dump)
+    assert is_dump("nginx: configuration file /n.conf test is successful\n" + dump)
+    assert not is_dump("# my nginx.conf\n" + dump)
 
 
 @pytest.mark.parametrize(
