@@ -46,6 +46,8 @@ policies:
   cookie: {{issuer: main, token_from: [authorization, {{cookie: session}}]}}
   query: {{issuer: main, token_from: {{unsafe_query_token: access_token}}}}
   protocol: {{issuer: main, token_from: {{websocket_protocol: bearer}}}}
+  read: {{issuer: main, token_from: {{header: X-Access-Token}},
+    require: {{cel: "request.headers['x-access-token'] != ''"}}}}
   optional: {{issuer: main, optional: true}}
   optional-by-method:
     {{issuer: main, optional: true, require: {{methods: {{GET: true, POST: {{scopes: write}}}}}}}}
@@ -61,6 +63,8 @@ routes:
   - {{path: /fresh/, upstream: backend, policy: fresh}}
   - {{path: /header/, upstream: backend, policy: header}}
   - {{path: /header-stripped/, upstream: backend, policy: header, strip_token: true}}
+  - {{path: /read/, upstream: backend, policy: read}}
+  - {{path: /read-stripped/, upstream: backend, policy: read, strip_token: true}}
   - {{path: /cookie/, upstream: backend, policy: cookie}}
   - {{path: /cookie-stripped/, upstream: backend, policy: cookie, strip_token: true, strip_prefix: true}}
   - {{path: /query/, upstream: backend, policy: query}}
@@ -150,6 +154,14 @@ def test_a_decision_for_one_method_is_not_repeated_for_another(policies: Gateway
     for _ in range(3):
         assert policies.request("/methods/", token=token).status == 200
         assert policies.request("/methods/", method="POST", token=token).status == 403
+
+
+@pytest.mark.parametrize("header", ["X-HTTP-Method", "X-HTTP-Method-Override", "X-Method-Override"])
+def test_no_header_makes_another_method_of_the_one_that_was_decided_on(
+    policies: Gateway, issuer: Issuer, header: str
+) -> None:
+    answer = policies.request("/methods/", token=issuer.token(), headers={header: "DELETE"})
+    assert values(answer, header.lower()) == []
 
 
 def test_a_header_that_a_policy_reads_is_the_one_that_the_service_gets(policies: Gateway, issuer: Issuer) -> None:
@@ -340,6 +352,15 @@ def test_headers_with_the_token_are_taken_out(policies: Gateway, issuer: Issuer)
     for headers in ({"Authorization": f"Bearer {token}"}, {"X-Access-Token": token}):
         answer = policies.request("/header-stripped/", headers=headers)
         assert token not in json.dumps(got(answer))
+
+
+def test_a_token_that_the_policy_reads_as_a_header_too_is_forwarded_once_or_not_at_all(
+    policies: Gateway, issuer: Issuer
+) -> None:
+    token = issuer.token()
+    headers = {"X-Access-Token": token}
+    assert values(policies.request("/read/", headers=headers), "x-access-token") == [token]
+    assert values(policies.request("/read-stripped/", headers=headers), "x-access-token") == []
 
 
 @pytest.mark.parametrize(

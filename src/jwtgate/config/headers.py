@@ -10,7 +10,7 @@ from jwtgate.config.values import MAX_TEXT_BYTES
 # RFC 9110, section 5.6.2
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 # Headers with a meaning of their own: hop by hop (RFC 9110, section 7.6.1), or about framing, target,
-# credentials and the client's address. A `*` stands for any ending.
+# method, credentials, the client's address and the trace. A `*` stands for any ending.
 _OWN_REQUEST_NAMES = (
     "authorization",
     "cf-connecting-ip",
@@ -24,6 +24,8 @@ _OWN_REQUEST_NAMES = (
     "proxy",
     "proxy-*",
     "te",
+    "traceparent",
+    "tracestate",
     "trailer",
     "transfer-encoding",
     "true-client-ip",
@@ -32,8 +34,10 @@ _OWN_REQUEST_NAMES = (
     "x-client-ip",
     "x-cluster-client-ip",
     "x-forwarded-*",
+    "x-http-method",
     "x-http-method-override",
     "x-jwtgate-*",
+    "x-method-override",
     "x-original-*",
     "x-real-ip",
     "x-request-id",

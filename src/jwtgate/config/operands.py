@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import isfinite
 from typing import TYPE_CHECKING, Any, Final
 
 from jwtgate.policy import OPERATORS, Operator
@@ -16,7 +17,12 @@ if TYPE_CHECKING:
 
 
 def _is_scalar(value: Any) -> bool:
-    return isinstance(value, str | int | float | bool)
+    return isinstance(value, str) or _is_finite(value)
+
+
+def _is_finite(value: Any) -> bool:
+    """No NaN or Infinity: JSON has none (RFC 8259, section 6), and nothing is less, more or equal to NaN."""
+    return isinstance(value, int) or (isinstance(value, float) and isfinite(value))
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +52,7 @@ _KINDS: Final[dict[Operand, _Kind]] = {
         lambda value: isinstance(value, str) and bool(value), "a regular expression", 'put it in quotes: "…"'
     ),
     "number": _Kind(
-        lambda value: isinstance(value, int | float) and not isinstance(value, bool),
+        lambda value: _is_finite(value) and not isinstance(value, bool),
         "a number",
         "write digits, without quotes",
     ),

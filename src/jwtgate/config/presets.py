@@ -55,7 +55,8 @@ PRESETS: Final[dict[str, Preset]] = {
         scopes=("scp",),
         source="https://learn.microsoft.com/entra/identity-platform/access-token-claims-reference",
         note="`scp` for users, `roles` for applications and app roles. `groups` has object ids, and is absent "
-        "when there are more than 200. v2.0: `iss` ends in /v2.0, `aud` is the client id of the API.",
+        "when there are more than 200. v2.0: `iss` ends in /v2.0, `aud` is the client id of the API. An ID token of "
+        "the same app registration has the same `iss`, `aud` and `typ`, and no `scp`: require scopes.",
     ),
     "okta": Preset(
         algorithms=("RS256",),
@@ -79,7 +80,8 @@ PRESETS: Final[dict[str, Preset]] = {
         algorithms=("RS256",),
         types=("jwt",),
         source="https://developers.google.com/identity/openid-connect/openid-connect",
-        note="ID tokens: Google's access tokens are opaque. `aud` is your client id. For the accounts of one "
+        note="ID tokens: Google's access tokens are opaque. `iss` is https://accounts.google.com, or without the "
+        "scheme: that is an issuer of its own. `aud` is your client id. For the accounts of one "
         "organisation require {claim: hd, equals: example.com}. No roles, groups or scopes.",
     ),
 }

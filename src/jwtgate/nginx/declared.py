@@ -106,26 +106,28 @@ class Declared:
         if route.policy is None:
             return []
         policy = self._policies[route.policy]
-        headers = [Header(quote(name), _http(name)) for name in policy.inputs.headers]
+        # By lower-case name, so that each goes out once: a header that is read and has the token too is stripped.
+        headers = {name: Header(quote(name), _http(name)) for name in policy.inputs.headers}
         for source in policy.sources:
             match source:
                 case AuthorizationHeader():
-                    headers += [Header(Quoted("Authorization"), Quoted('""'))] if route.strip_token else []
+                    if route.strip_token:
+                        headers["authorization"] = Header(Quoted("Authorization"), Quoted('""'))
                 case RequestHeader(name):
-                    headers.append(Header(quote(name), Quoted('""') if route.strip_token else _http(name)))
+                    value = Quoted('""') if route.strip_token else _http(name)
+                    headers[name.lower()] = Header(quote(name), value)
                 case Cookie():
-                    headers += (
-                        [Header(Quoted("Cookie"), self._by_source[source].rest)] if route.strip_token else []
-                    )
+                    if route.strip_token:
+                        headers["cookie"] = Header(Quoted("Cookie"), self._by_source[source].rest)
                 case WebsocketProtocol():
                     whole = Quoted("$http_sec_websocket_protocol")
                     value = self._by_source[source].rest if route.strip_token else whole
-                    headers.append(Header(Quoted("Sec-WebSocket-Protocol"), value))
+                    headers["sec-websocket-protocol"] = Header(Quoted("Sec-WebSocket-Protocol"), value)
                 case QueryParameter():
                     pass  # see query
                 case other:
                     assert_never(other)
-        return headers
+        return list(headers.values())
 
     def query(self, route: Route | Included) -> Quoted | None:
         """The variable with the query without the token, where the service does not get it."""

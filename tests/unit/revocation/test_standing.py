@@ -34,17 +34,19 @@ issuers:
 policies:
   caller: {{issuer: main}}
   both: {{issuers: [main, plain]}}
+  tolerant: {{issuer: main, unsafe_tolerate_invalid: true}}
 upstreams: {{app: http://127.0.0.1:1}}
 routes:
   - {{path: /, upstream: app, policy: caller}}
   - {{path: /lax/, upstream: app, policy: caller, unsafe_allow_stale_status: true}}
   - {{path: /both/, upstream: app, policy: both}}
+  - {{path: /tolerant/, upstream: app, policy: tolerant}}
 """,
     "gateway.yaml",
     {},
 ).plan
 MAIN = PLAN.issuers["main"]
-STRICT, LAX, BOTH = (str(route.policy) for route in PLAN.routes)
+STRICT, LAX, BOTH, TOLERANT = (str(route.policy) for route in PLAN.routes)
 KEY = generate_signing_key("ES256")
 KEYSETS = {name: read_jwks(json.dumps({"keys": [KEY.public_jwk()]}).encode()) for name in PLAN.issuers}
 
@@ -166,6 +168,15 @@ def test_a_revoked_token_is_denied_after_its_claims_were_found_good() -> None:
     expired = ask(standing(), exp=NOW - 1, **status(3))
     assert isinstance(expired, Deny)
     assert expired.reason is Reason.TOKEN_EXPIRED
+
+
+def test_a_token_that_nobody_can_check_is_not_tolerated_as_an_invalid_one() -> None:
+    outcome = ask(standing(NOW), TOLERANT, **status())
+    assert isinstance(outcome, Deny)
+    assert outcome.reason is Reason.STATUS_UNAVAILABLE
+    revoked = ask(standing(NOW), TOLERANT, **status(3))
+    assert isinstance(revoked, Allow)
+    assert (revoked.token, revoked.tolerated) == (None, Reason.TOKEN_REVOKED)
 
 
 def test_a_list_of_another_issuer_says_nothing() -> None:
