@@ -377,7 +377,8 @@ def _issuer_of(plan: Plan, policy: Policy, claimed: str | Reason) -> Issuer | No
 
 def _claims_text(issuer: Issuer, token: VerifiedToken, now: float) -> str:
     wanted = "any audience" if issuer.audience is None else f"expected {_either(issuer.audience)}"
-    parts = [f"aud {token.claims.get('aud')!r} ({wanted})"]
+    parts = [f"{issuer.audience_claim} {token.claims.get(issuer.audience_claim)!r} ({wanted})"]
+    parts += [f"{name} {token.claims.get(name)!r} (expected {value})" for name, value in issuer.fixed_claims]
     parts += [
         f"{name} {_moment(token.claims[name], now)}" for name in ("iat", "nbf", "exp") if name in token.claims
     ]

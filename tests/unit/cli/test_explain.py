@@ -88,7 +88,9 @@ version: 1
 listen: 8000
 issuers:
   idp: {issuer: https://idp.example, jwks: http://127.0.0.1:1/jwks, audience: a, algorithms: [ES256, RS256]}
+  pool: {preset: cognito, issuer: https://pool.example, jwks: http://127.0.0.1:1/jwks, audience: app}
 policies:
+  pool: {issuer: pool}
   editor:
     issuer: idp
     require:
@@ -98,6 +100,7 @@ policies:
 upstreams: {app: http://127.0.0.1:1}
 routes:
   - {path: /a/, upstream: app, policy: editor}
+  - {path: /pool/, upstream: app, policy: pool}
   - {path: /public/, upstream: app, public: true}
 """
 CLAIMS = {"iss": "https://idp.example", "aud": "a", "exp": 4_000_000_000}
@@ -142,6 +145,14 @@ def test_what_is_wrong_with_it_is_found(tmp_path: Path, token: dict[str, Any], r
     assert [each["step"] for each in said["steps"] if each["passed"] is False] == [step]
     assert said["answer"]["status"] in (401, 403)
     assert said["advice"]
+
+
+def test_the_audience_is_shown_where_the_issuer_has_it(tmp_path: Path) -> None:
+    claims = {"iss": "https://pool.example", "client_id": "other", "token_use": "access", "exp": CLAIMS["exp"]}
+    _, said = explained(tmp_path, {"header": {"alg": "RS256"}, "claims": claims}, route="/pool/")
+    (text,) = [step["text"] for step in said["steps"] if step["step"] == "claims"]
+    assert said["reason"] == "audience_mismatch"
+    assert "client_id 'other' (expected app), token_use 'access' (expected access)" in text
 
 
 def test_each_requirement_says_what_it_asks_and_what_was_found(tmp_path: Path) -> None:
