@@ -55,8 +55,8 @@ PRESETS: Final[dict[str, Preset]] = {
         scopes=("scp",),
         source="https://learn.microsoft.com/entra/identity-platform/access-token-claims-reference",
         note="`scp` for users, `roles` for applications and app roles. `groups` has object ids, and is absent "
-        "when there are more than 200. v2.0: `iss` ends in /v2.0, `aud` is the client id of the API. An ID token of "
-        "the same app registration has the same `iss`, `aud` and `typ`, and no `scp`: require scopes.",
+        "when there are more than 200. v2.0: `iss` ends in /v2.0, `aud` is the client id of the API. An ID token "
+        "of the same app registration has the same `iss`, `aud` and `typ`, and no `scp`: require scopes.",
     ),
     "okta": Preset(
         algorithms=("RS256",),
