@@ -15,7 +15,9 @@ from jwtgate.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-EXAMPLES = sorted((Path(__file__).parents[3] / "examples").glob("*.yaml"))
+EXAMPLES = sorted(
+    path for path in (Path(__file__).parents[3] / "examples").glob("*.yaml") if ".test" not in path.suffixes
+)
 
 # fmt: off
 ODD: list[Any] = [

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 ROOT = Path(__file__).parents[3]
-EXAMPLES = sorted((ROOT / "examples").glob("*.yaml"))
+EXAMPLES = sorted(path for path in (ROOT / "examples").glob("*.yaml") if ".test" not in path.suffixes)
 DEMO = Path(str(jwtgate.__file__)).parent / "demo" / "gateway.yaml"
 
 SCHEMA = json_schema()
