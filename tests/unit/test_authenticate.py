@@ -244,6 +244,8 @@ def test_several_fitting_keys_are_no_reason_to_ask_for_more() -> None:
         ({"max_lifetime": 1}, Reason.TOKEN_TOO_OLD),
         ({"types": ("at+jwt",)}, Reason.TYPE_MISMATCH),
         ({"audience": ("others",)}, Reason.AUDIENCE_MISMATCH),
+        ({"audience_claim": "client_id"}, Reason.AUDIENCE_MISMATCH),
+        ({"fixed_claims": (("token_use", "access"),)}, Reason.TYPE_MISMATCH),
     ],
     ids=str,
 )

@@ -154,3 +154,37 @@ def test_typ_is_compared_as_a_media_type(
 def test_a_clock_that_is_no_number_denies(claim: str) -> None:
     dates = {"exp": NOW + 60} | {claim: NOW + 60}
     assert check_claims(verified({**without("iat"), **dates}), RULES, float("nan")) is not None
+
+
+@pytest.mark.parametrize(
+    ("payload", "reason"),
+    [
+        (claims(token_use="access"), None),
+        (claims(token_use="id"), Reason.TYPE_MISMATCH),
+        (claims(token_use=["access"]), Reason.TYPE_MISMATCH),
+        (claims(token_use=None), Reason.TYPE_MISMATCH),
+        (CLAIMS, Reason.TYPE_MISMATCH),
+    ],
+)
+def test_a_fixed_claim_has_the_one_value_that_is_accepted(payload: object, reason: Reason | None) -> None:
+    rules = replace(RULES, fixed=(("token_use", "access"),))
+    assert check_claims(verified(payload), rules, NOW) is reason
+
+
+@pytest.mark.parametrize(
+    ("payload", "reason"),
+    [
+        (without("aud") | {"client_id": "orders"}, None),
+        (without("aud") | {"client_id": "others"}, Reason.AUDIENCE_MISMATCH),
+        (CLAIMS, Reason.AUDIENCE_MISMATCH),
+    ],
+)
+def test_the_audience_is_where_the_issuer_puts_it(payload: object, reason: Reason | None) -> None:
+    rules = replace(RULES, audience_claim="client_id")
+    assert check_claims(verified(payload), rules, NOW) is reason
+
+
+@pytest.mark.parametrize("name", ["audience", "required", "types"])
+def test_one_string_is_not_several(name: str) -> None:
+    with pytest.raises(TypeError, match=f"{name} is a string"):
+        ClaimRules(**{"issuer": None, "audience": None, name: "orders"})  # type: ignore[arg-type] # the mistake
