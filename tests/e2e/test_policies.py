@@ -166,7 +166,7 @@ def test_no_header_makes_another_method_of_the_one_that_was_decided_on(
 
 def test_a_header_that_a_policy_reads_is_the_one_that_the_service_gets(policies: Gateway, issuer: Issuer) -> None:
     token = issuer.token(tenant="acme", jti="tenant")
-    for _ in range(2):
+    for _ in range(3):
         answer = policies.request("/tenant/", token=token, headers={"X-Tenant": "acme"})
         assert values(answer, "x-tenant") == ["acme"]
         assert policies.request("/tenant/", token=token, headers={"X-Tenant": "other"}).status == 403
@@ -218,8 +218,9 @@ def test_a_path_that_a_policy_reads_has_one_spelling(
 
 def test_a_decision_for_one_path_is_not_repeated_for_another(policies: Gateway, issuer: Issuer) -> None:
     token = issuer.token(tenant="acme", jti="paths")
-    assert policies.request("/path/acme/1", token=token).status == 200
-    assert policies.request("/path/other/1", token=token).status == 403
+    for _ in range(3):  # a decision is kept when it is asked for the second time
+        assert policies.request("/path/acme/1", token=token).status == 200
+        assert policies.request("/path/other/1", token=token).status == 403
     # With the credential and the path on one line, this would be the entry of the first.
     split = policies.request("/path/other/1", headers=[("Authorization", f"Bearer {token} /path/acme/1")])
     assert split.status == 401
@@ -227,7 +228,8 @@ def test_a_decision_for_one_path_is_not_repeated_for_another(policies: Gateway, 
 
 def test_the_host_is_what_nginx_routes_by(policies: Gateway, issuer: Issuer) -> None:
     token = issuer.token(host="shop.example")
-    assert policies.request("/host/", token=token, headers={"Host": "Shop.Example:8000"}).status == 200
+    for _ in range(3):
+        assert policies.request("/host/", token=token, headers={"Host": "Shop.Example:8000"}).status == 200
     assert policies.request("/host/", token=token, headers={"Host": "other.example"}).status == 403
     spoofed = {"Host": "other.example", "X-Forwarded-Host": "shop.example"}
     assert policies.request("/host/", token=token, headers=spoofed).status == 403
@@ -317,8 +319,9 @@ def test_two_tokens_at_once_are_refused(
 
 def test_a_token_in_one_place_is_not_the_cached_one_of_another(policies: Gateway, issuer: Issuer) -> None:
     good, bad = issuer.token(), issuer.token(exp=1)
-    assert policies.request("/cookie/", headers={"Cookie": f"session={good}"}).status == 200
-    assert policies.request("/cookie/", token=good).status == 200
+    for _ in range(3):  # a decision is kept when it is asked for the second time
+        assert policies.request("/cookie/", headers={"Cookie": f"session={good}"}).status == 200
+        assert policies.request("/cookie/", token=good).status == 200
     assert policies.request("/cookie/", token=bad).status == 401
     both = policies.request("/cookie/", token=good, headers={"Cookie": f"session={bad}"})
     assert both.status == 400
