@@ -248,7 +248,13 @@ class Answer:
     content_type: str
     body: str
     headers: tuple[tuple[str, str], ...]
+    trailers: tuple[tuple[str, str], ...] = ()
+    challenge: tuple[ChallengeParameter, ...] = ()  # what `WWW-Authenticate` gets in addition, as the route needs
+    login: str | None = None  # where a browser is sent instead; the address to return to follows
 
+
+# `scope` and `resource_metadata`, RFC 6750 and RFC 9728; `step_up`, RFC 9470: `acr_values` and `max_age`.
+ChallengeParameter = Literal["scope", "step_up", "resource_metadata"]
 
 Answers = tuple[tuple["Reason", Answer], ...]
 
@@ -264,6 +270,15 @@ class Cors:
     expose: tuple[str, ...] = ()
     credentials: bool = False
     max_age: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """A protected resource that describes itself to clients (RFC 9728, section 3)."""
+
+    metadata_url: str
+    metadata_path: str  # of that URL, where the gateway answers
+    metadata: str  # JSON
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,6 +305,8 @@ class Route:
     answers: Answers  # this route's own denials, complete; empty: the gateway's
     strip_token: bool = False  # the service does not get the token
     cors: Cors | None = None
+    login: str | None = None  # where browsers without a good token are sent
+    resource: Resource | None = None
 
 
 @dataclass(frozen=True, slots=True)

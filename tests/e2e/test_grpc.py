@@ -100,7 +100,11 @@ def through(nginx: Path, issuer: Issuer, tmp_path_factory: pytest.TempPathFactor
     text = f"""
 issuers:
   main: {{issuer: {URL}, jwks: {issuer.jwks_url}, audience: {AUDIENCE}, algorithms: [{issuer.algorithm}]}}
-policies: {{caller: {{issuer: main}}}}
+  down: {{issuer: https://down.example, jwks: http://127.0.0.1:1/, audience: a, algorithms: [ES256]}}
+policies:
+  caller: {{issuer: main}}
+  reader: {{issuer: main, require: {{scopes: read}}}}
+  lost: {{issuer: down}}
 rate_limits: {{few: {{by: subject, rate: 1/m, burst: 2}}}}
 upstreams:
   plain: http://127.0.0.1:{plain_port}
@@ -111,6 +115,8 @@ upstreams:
 routes:
   - {{path: /{SERVICE}/, upstream: plain, policy: caller, grpc: true, identity: {{X-User: sub, X-Roles: roles}}}}
   - {{path: /{SERVICE}/Down, upstream: secure, policy: caller, grpc: true}}
+  - {{path: /scoped/, upstream: gone, policy: reader, grpc: true}}
+  - {{path: /unavailable/, upstream: gone, policy: lost, grpc: true}}
   - {{path: /limited/, upstream: gone, policy: caller, grpc: true, rate_limit: few}}
   - {{path: /gone/, upstream: gone, policy: caller, grpc: true}}
 """
@@ -184,6 +190,44 @@ def test_without_a_good_token_a_call_is_unauthenticated(
     error: Any = denied.value
     assert error.code() == grpc.StatusCode.UNAUTHENTICATED
     assert len(through.echo.told) == before
+
+
+@pytest.mark.parametrize("listener", ["plain", "secure"])
+def test_a_denial_is_an_answer_of_grpcs_own(through: Grpc, issuer: Issuer, listener: str) -> None:
+    channel: grpc.Channel = getattr(through, listener)
+
+    def denied(path: str, metadata: Sequence[tuple[str, str]]) -> Any:
+        with pytest.raises(grpc.RpcError) as failed:
+            channel.unary_unary(path)(b"", metadata=metadata, timeout=30)
+        return failed.value
+
+    missing = denied(f"/{SERVICE}/Unary", ())
+    assert (missing.code(), missing.details()) == (
+        grpc.StatusCode.UNAUTHENTICATED,
+        "This resource needs an access token.",
+    )
+    told = dict(missing.initial_metadata())
+    assert told["www-authenticate"] == 'Bearer realm="jwtgate"'
+    invalid = denied(f"/{SERVICE}/Unary", bearer("nonsense"))
+    assert (invalid.code(), invalid.details()) == (
+        grpc.StatusCode.UNAUTHENTICATED,
+        "The access token is not valid here.",
+    )
+    scope = denied("/scoped/Unary", bearer(issuer.token(scope="other")))
+    assert (scope.code(), scope.details()) == (
+        grpc.StatusCode.PERMISSION_DENIED,
+        "The access token does not permit this.",
+    )
+    assert dict(scope.initial_metadata())["www-authenticate"].endswith(', scope="read"')
+    down = denied("/unavailable/Unary", bearer(issuer.token(iss="https://down.example")))
+    assert down.code() == grpc.StatusCode.UNAVAILABLE
+
+
+def test_a_denied_stream_ends_at_once(through: Grpc) -> None:
+    with pytest.raises(grpc.RpcError) as failed:
+        list(through.plain.stream_stream(f"/{SERVICE}/Both")(iter([b"x"] * 100), timeout=30))
+    error: Any = failed.value
+    assert error.code() == grpc.StatusCode.UNAUTHENTICATED
 
 
 def test_a_service_that_is_gone_is_unavailable(through: Grpc, issuer: Issuer) -> None:

@@ -169,6 +169,34 @@ def status_url(value: Any) -> KeyUrl | Fault:
     return found
 
 
+def login_url(value: Any) -> str | Fault:
+    """Where people sign in, as the beginning of a URL that the encoded address to return to completes."""
+    found = _own_url(value, "https://login.example.com/start?return_to=")
+    if isinstance(found, Fault) or found.endswith("="):
+        return found
+    return f"{found}{'&' if '?' in found else '?'}return_to="
+
+
+def resource_url(value: Any) -> str | Fault:
+    """The identifier of a protected resource (RFC 9728, section 1.2): a URL without query and fragment."""
+    how = "https://api.example.com/orders"
+    found = _own_url(value, how)
+    if not isinstance(found, Fault) and "?" in found:
+        return Fault("{field} has a query", f"write a URL without one: {how}")
+    return found
+
+
+def _own_url(value: Any, how: str) -> str | Fault:
+    parsed = _url(value) if isinstance(value, str) else Fault("")
+    if isinstance(parsed, Fault):
+        return parsed if parsed.message else Fault("{value} is not a URL", f"write {how}")
+    if "#" in value:
+        return Fault("{field} has a fragment", 'remove the "#" and what follows')
+    if parsed.scheme == "http" and not _is_loopback(parsed.host):
+        return Fault("{field} is not https, and everyone on the way could change it", f"write {how}")
+    return str(value)
+
+
 def _is_loopback(host: str) -> bool:
     if host.lower() == "localhost":
         return True

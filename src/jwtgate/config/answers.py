@@ -7,10 +7,10 @@ the NGINX renderer puts its variable there.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from jwtgate.plan import Answer
+from jwtgate.plan import Answer, ChallengeParameter
 from jwtgate.reasons import DENIALS, Reason
 
 if TYPE_CHECKING:
@@ -97,7 +97,61 @@ def answer(denial: Denial, realm: str, override: Override) -> Answer:
     replaced = {name.lower() for name, _ in override.headers}
     own = tuple(header for header in _own_headers(denial, realm, status) if header[0].lower() not in replaced)
     given = tuple((name, value) for name, value in override.headers if value is not None)
-    return Answer(status, content.content_type, content.body, own + given)
+    is_ours = any(name == "WWW-Authenticate" for name, _ in own)
+    challenge = _PARAMETERS.get(denial.error, _ALWAYS) if is_ours else ()
+    return Answer(status, content.content_type, content.body, own + given, challenge=challenge)
+
+
+_ALWAYS: tuple[ChallengeParameter, ...] = ("resource_metadata",)
+_PARAMETERS: Mapping[str | None, tuple[ChallengeParameter, ...]] = {
+    "insufficient_scope": ("scope", *_ALWAYS),
+    "insufficient_user_authentication": ("step_up", *_ALWAYS),
+}
+
+# gRPC status codes (grpc/grpc, doc/statuscodes.md) by public code; anything else is 13, INTERNAL.
+_GRPC_STATUS: Mapping[str, int] = {
+    "token_missing": 16,  # UNAUTHENTICATED
+    "invalid_request": 16,
+    "invalid_token": 16,
+    "insufficient_user_authentication": 16,
+    "insufficient_scope": 7,  # PERMISSION_DENIED
+    "temporarily_unavailable": 14,  # UNAVAILABLE
+}
+_GRPC_INTERNAL = 13
+
+# Denials that a person can do something about by signing in. A missing permission is none: it would go in circles.
+_LOGIN_HELPS = frozenset(("token_missing", "invalid_token", "insufficient_user_authentication"))
+
+
+def as_grpc(answered: Answers) -> Answers:
+    """The same denials as gRPC clients read them: 200, and what happened in the trailers.
+
+    Source: grpc/grpc, doc/PROTOCOL-HTTP2.md, "Responses".
+    """
+    return tuple(
+        (
+            reason,
+            replace(
+                answer,
+                status=200,
+                content_type="application/grpc",
+                body="",
+                trailers=(
+                    ("grpc-status", str(_GRPC_STATUS.get(DENIALS[reason].code, _GRPC_INTERNAL))),
+                    ("grpc-message", DENIALS[reason].title),
+                ),
+            ),
+        )
+        for reason, answer in answered
+    )
+
+
+def with_login(answered: Answers, login: str) -> Answers:
+    """The same denials, and browsers are sent to `login` where that helps."""
+    return tuple(
+        (reason, replace(answer, login=login) if DENIALS[reason].code in _LOGIN_HELPS else answer)
+        for reason, answer in answered
+    )
 
 
 def _problem_content(denial: Denial, status: int) -> Content:

@@ -5,22 +5,24 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from jwtgate.config.answers import Overrides, answers
+from jwtgate.config.answers import Overrides, answers, as_grpc, with_login
 from jwtgate.config.cors import compile_cors
 from jwtgate.config.denials import compile_denials
 from jwtgate.config.policies import Policies, check_headers, first
 from jwtgate.config.problems import nearest
+from jwtgate.config.resources import compile_resource
+from jwtgate.config.schema import RouteSection
 from jwtgate.config.transport import speaks_http2
-from jwtgate.plan import Included, Issuer, Policy, Route
+from jwtgate.plan import Included, Issuer, Policy, Resource, Route
 from jwtgate.policy import QueryParameter
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from jwtgate.config.document import Path
     from jwtgate.config.policies import NamedPolicy
     from jwtgate.config.report import Report
-    from jwtgate.config.schema import Gateway, IncludeSection, RouteSection
+    from jwtgate.config.schema import Gateway, IncludeSection
     from jwtgate.config.validate import Validated
     from jwtgate.plan import Answers
 
@@ -61,6 +63,7 @@ def compile_routes(
         check.include(included, ("include", name))
         make.include(included, name)
     check.redirects()
+    check.resources(make.routes)
     check_headers(make.policies.made, report)
     check.serves_something()
     return CompiledRoutes(tuple(make.routes), make.policies.made, tuple(make.included))
@@ -124,7 +127,16 @@ class _Checks:
             hint = "keep policy to ask for a token, or public to let everyone through"
             self.report.error((*path, "public"), 'this route has both "policy" and "public"', hint, at_key=True)
         elif section.public:
-            for key in ("staleness", "bare_token", "identity", "token_from", "strip_token", "denials"):
+            for key in (
+                "staleness",
+                "bare_token",
+                "identity",
+                "token_from",
+                "strip_token",
+                "denials",
+                "login_redirect",
+                "resource",
+            ):
                 if key in section.model_fields_set:
                     message = f'"{key}" has no meaning on a public route, which asks for no token'
                     self.report.error((*path, key), message, "remove it, or use a policy", at_key=True)
@@ -151,7 +163,7 @@ class _Checks:
             message = "gRPC needs HTTP/2, which no listener speaks"
             hint = "add http2: true to a listener, or tls, which brings it"
             self.report.error((*path, "grpc"), message, hint, at_key=True)
-        for key in ("strip_prefix", "redirect_slash", "websocket", "sse", "cache_jwks"):
+        for key in ("strip_prefix", "redirect_slash", "websocket", "sse", "cache_jwks", "login_redirect"):
             if getattr(section, key):
                 message = f'"{key}" has no meaning on a gRPC route'
                 hint = "gRPC sends POST /package.Service/Method and nothing else: remove it"
@@ -187,6 +199,19 @@ class _Checks:
                 message = f'the identity header "{header}" is written "{first}" at {where}'
                 self.report.error(at, message, f"write {first}", at_key=True)
 
+    def resources(self, routes: Sequence[Route]) -> None:
+        """The place of a resource's metadata must be nobody else's."""
+        exact = {route.path for route in routes if route.match == "exact"}
+        taken: dict[str, Resource] = {}
+        for (index, _), route in zip(self.validated.routes, routes, strict=True):
+            resource = route.resource
+            if resource is None:
+                continue
+            if resource.metadata_path in exact or taken.setdefault(resource.metadata_path, resource) != resource:
+                message = f"the metadata of this resource would be at {resource.metadata_path}, which is taken"
+                hint = "by a route, or by a resource of the same path that needs something else"
+                self.report.error(("routes", index, "resource"), message, hint)
+
     def redirects(self) -> None:
         """A redirect from `/a` to `/a/` must not take the place of a route for `/a`."""
         for host, prefix, path in self.redirecting:
@@ -207,7 +232,7 @@ class _Maker:
     report: Report
     routes: list[Route] = field(default_factory=list)
     included: list[Included] = field(default_factory=list)
-    _answers: dict[Overrides, Answers] = field(default_factory=dict)
+    _answers: dict[tuple[Overrides, bool, str | None], Answers] = field(default_factory=dict)
 
     def route(self, section: RouteSection, path: Path) -> None:
         defaults = self.gateway.defaults
@@ -241,6 +266,8 @@ class _Maker:
                 answers=self._answers_of(section, path),
                 cors=compile_cors(section.cors, (*path, "cors"), self.report),
                 strip_token=first(section.strip_token, defaults.strip_token, False),
+                login=section.login_redirect,
+                resource=self._resource(section, policy),
             )
         )
 
@@ -251,11 +278,21 @@ class _Maker:
             answers = self._answers_of(section, ("include", name))
             self.included.append(Included(name, policy.id, strip_token, answers))
 
+    def _resource(self, section: RouteSection, policy: Policy | None) -> Resource | None:
+        if section.resource is None or policy is None:
+            return None
+        return compile_resource(section.resource, policy, self.policies.issuers)
+
     def _answers_of(self, section: RouteSection | IncludeSection, path: Path) -> Answers:
-        if not section.denials:
+        is_grpc = isinstance(section, RouteSection) and section.grpc and section.policy is not None
+        login = section.login_redirect if isinstance(section, RouteSection) else None
+        if not (section.denials or is_grpc or login):
             return ()
         own = compile_denials(section.denials, (*path, "denials"), self.report)
         merged = own.over(self.overrides)
-        if merged not in self._answers:
-            self._answers[merged] = answers(self.gateway.realm, merged)
-        return self._answers[merged]
+        key = (merged, is_grpc, login)
+        if key not in self._answers:
+            made = answers(self.gateway.realm, merged)
+            made = as_grpc(made) if is_grpc else made
+            self._answers[key] = with_login(made, login) if login else made
+        return self._answers[key]

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import jinja2
 
 from jwtgate.errors import UnquotableError
+from jwtgate.nginx.challenges import Challenges
 from jwtgate.nginx.cors import preflights
 from jwtgate.nginx.declared import Declared
 from jwtgate.nginx.quote import Quoted, quote, quote_text
@@ -27,7 +28,7 @@ from jwtgate.reasons import Reason
 
 if TYPE_CHECKING:
     from jwtgate.nginx.site import Site
-    from jwtgate.plan import Answer, Answers, Included, Listener, Plan, Policy, RateLimit, Route, Tls
+    from jwtgate.plan import Answer, Answers, Included, Listener, Plan, Policy, RateLimit, Resource, Route, Tls
 
 # Seconds that NGINX waits for a decision: a validator may wait this long, less a margin, for an issuer's keys.
 VALIDATOR_TIMEOUT = 3
@@ -134,6 +135,11 @@ class ServerBlock:
         return sorted({route.policy for route in self.routes if route.policy is not None})
 
     @property
+    def resources(self) -> tuple[Resource, ...]:
+        """The protected resources that describe themselves here."""
+        return tuple(dict.fromkeys(route.resource for route in self.routes if route.resource is not None))
+
+    @property
     def has_grpc(self) -> bool:
         """Whether some route passes gRPC."""
         return any(route.grpc for route in self.routes)
@@ -221,6 +227,8 @@ def _context(plan: Plan, site: Site) -> dict[str, object]:
         "answers_of": {each: _deny_set_of(each, deny_sets) for each in _deciding(plan) if each.answers},
         "servers": servers,
         "declared": declared,
+        "challenges": Challenges(plan),
+        "logging_in": frozenset(route.policy for route in plan.routes if route.login),
         "preflights": list(cors.values()),
         "preflight_of": cors,
         "passing": _passing_preflights(plan),
@@ -340,6 +348,11 @@ def _answer_text(context: jinja2.runtime.Context, body: str) -> Quoted:
     return Quoted(quote_text(body).replace("{request_id}", context["request_id"]))
 
 
+def _login_text(login: str) -> Quoted:
+    """Where a browser is sent; the validator has encoded the address to return to."""
+    return Quoted(f'"{quote(login).strip(chr(34))}$jwtgate_return"')
+
+
 def _size(count: int) -> Quoted:
     """Bytes as NGINX writes them: `16k`, `64m`."""
     for unit, suffix in ((KIB * KIB, "m"), (KIB, "k")):
@@ -405,6 +418,7 @@ def _environment() -> jinja2.Environment:
         "cache_key": _cache_key,
         "counted": _counted,
         "location": _location,
+        "login_text": _login_text,
         "named_location": _named_location,
         "passes": _passes,
         "prefix_pattern": _prefix_pattern,

@@ -7,6 +7,7 @@
 from jwtgate.policy.claims import DEFAULT_CLAIM_NAMES, ClaimNames, ClaimPath, claim_at, shown_path
 from jwtgate.policy.evaluate import Check, Compiled, Failure, compile_requirement, trace
 from jwtgate.policy.expression import ExpressionError, check_expression
+from jwtgate.policy.needs import Needs, needs_by_method, scopes_of
 from jwtgate.policy.operators import OPERATORS, Operator
 from jwtgate.policy.request import NO_INPUTS, NO_REQUEST, Inputs, Request
 from jwtgate.policy.requirement import (
@@ -60,6 +61,7 @@ __all__ = [
     "MaxAge",
     "Members",
     "Methods",
+    "Needs",
     "Not",
     "Nothing",
     "Operator",
@@ -77,6 +79,8 @@ __all__ = [
     "describe",
     "found",
     "inputs_of",
+    "needs_by_method",
+    "scopes_of",
     "shown_path",
     "title",
     "trace",

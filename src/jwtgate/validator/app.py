@@ -15,7 +15,7 @@ import msgspec
 from jwtgate.authenticate import Allow, Authenticator, Deny, NeedKeys, NeedStatus, Outcome
 from jwtgate.policy import NO_REQUEST
 from jwtgate.reasons import Reason
-from jwtgate.validator.extract import extract, extract_declared
+from jwtgate.validator.extract import extract, extract_declared, page_of
 from jwtgate.validator.measured import Stopwatch
 from jwtgate.validator.respond import allow, deny
 
@@ -34,12 +34,22 @@ class Question(msgspec.Struct, frozen=True, gc=False):
     policy_id: str
     credential: Credential | Reason
     request: Request
+    page: bytes = b""  # the URL that a browser asked for, where a denial sends it to a login page
 
 
 class Validator:
     """Answers `auth_request`. `room` says whether the decision cache may grow."""
 
-    __slots__ = ("_authenticate", "_clock", "_declaring", "_room", "_statuses", "_stopwatch", "_store")
+    __slots__ = (
+        "_authenticate",
+        "_clock",
+        "_declaring",
+        "_logging_in",
+        "_room",
+        "_statuses",
+        "_stopwatch",
+        "_store",
+    )
 
     def __init__(
         self,
@@ -50,9 +60,11 @@ class Validator:
         room: Callable[[], bool],
         clock: Callable[[], float] = time.time,
         stopwatch: Stopwatch | None = None,
+        logging_in: frozenset[str | None] = frozenset(),
     ) -> None:
         self._authenticate = authenticate
-        self._declaring = authenticate.declaring
+        self._declaring = authenticate.declaring | logging_in
+        self._logging_in = logging_in
         self._store = store
         self._statuses = statuses
         self._room = room
@@ -63,7 +75,8 @@ class Validator:
         """What NGINX asks by this request."""
         policy_id = target[1:]
         if policy_id in self._declaring:
-            return Question(policy_id, *extract_declared(headers))
+            page = page_of(headers) if policy_id in self._logging_in else b""
+            return Question(policy_id, *extract_declared(headers), page)
         return Question(policy_id, extract(headers), NO_REQUEST)
 
     def is_quick(self, question: Question) -> bool:
@@ -78,16 +91,16 @@ class Validator:
         if isinstance(outcome, NeedKeys | NeedStatus):
             return self._wait(outcome, question, began)
         self._stopwatch.took(perf_counter() - began)
-        return self._say(outcome)
+        return self._say(outcome, question)
 
     def _decide(self, question: Question) -> Outcome:
         return self._authenticate(
             self._store.keysets, question.policy_id, question.credential, self._clock(), question.request
         )
 
-    def _say(self, outcome: Allow | Deny) -> bytes:
+    def _say(self, outcome: Allow | Deny, question: Question) -> bytes:
         if isinstance(outcome, Deny):
-            return deny(outcome)
+            return deny(outcome, question.page)
         if outcome.token is not None:
             self._store.used(outcome.token.key, self._clock())
         return allow(outcome, cacheable=self._room())
@@ -101,4 +114,5 @@ class Validator:
             await self._statuses.need(outcome.issuer, outcome.uri)
             outcome = self._decide(question)
         self._stopwatch.took(perf_counter() - began)
-        return self._say(outcome.otherwise if isinstance(outcome, NeedKeys | NeedStatus) else outcome)
+        decided = outcome.otherwise if isinstance(outcome, NeedKeys | NeedStatus) else outcome
+        return self._say(decided, question)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 
 TOKEN_HEADER = b"x-jwtgate-token"
+PAGE_HEADER = b"x-jwtgate-page"
 INPUT_HEADER = b"x-jwtgate-input-"  # and then method, path, host, or header- and the name of a header
 
 
@@ -56,6 +57,11 @@ def extract_declared(headers: Iterable[tuple[bytes, bytes]]) -> tuple[Credential
     if len(brought) > 1:
         return Reason.CREDENTIALS_AMBIGUOUS, request
     return (brought[0] if brought else Reason.TOKEN_MISSING), request
+
+
+def page_of(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """The URL that a browser asked for, if NGINX would send it to a login page; empty otherwise."""
+    return next((value for name, value in headers if name == PAGE_HEADER), b"")
 
 
 def parse_token(value: bytes) -> Credential | Reason:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from jwtgate.reasons import Reason
 
@@ -27,11 +28,19 @@ _DENIALS = {
 _DENIALS_WHOLE = {reason: (denial + _END).encode() for reason, denial in _DENIALS.items()}
 
 
-def deny(outcome: Deny) -> bytes:
-    """The answer to a request that is denied."""
+_MAX_PAGE = 1024  # bytes of a URL to return to; encoded they are three times as many
+
+
+def deny(outcome: Deny, page: bytes = b"") -> bytes:
+    """The answer to a request that is denied. `page` is where its browser wants to return to, if there is one."""
+    head, headers = _DENIALS[outcome.reason], 3
+    if page:
+        # Encoded whole, so that it is one value, and never a second parameter of the login page's.
+        head += f"\r\nX-Jwtgate-Return: {quote(page, safe='') if len(page) <= _MAX_PAGE else ''}"
+        headers += 1
     if outcome.issuer is None or outcome.token is None:
-        return _DENIALS_WHOLE[outcome.reason]
-    return _answer(_DENIALS[outcome.reason] + _for_the_log(outcome.issuer, outcome.token), 6)
+        return _answer(head, headers) if page else _DENIALS_WHOLE[outcome.reason]
+    return _answer(head + _for_the_log(outcome.issuer, outcome.token), headers + 3)
 
 
 def allow(outcome: Allow, *, cacheable: bool) -> bytes:

@@ -82,8 +82,16 @@ def run_worker(plan: Plan, settings: WorkerSettings) -> None:
     statuses = StatusStore(plan.issuers.values(), store, standing, directory=settings.keys_dir / "status")
     denied = DenyFile(plan.deny_list, standing)
     denied.load()
+    logging_in = frozenset(route.policy for route in plan.routes if route.login)
     verified, stopwatch = VerifiedTokens(VERIFIED_TOKENS_BYTES), Stopwatch()
-    validator = Validator(Authenticator(plan, verified, standing), store, statuses, room=room, stopwatch=stopwatch)
+    validator = Validator(
+        Authenticator(plan, verified, standing),
+        store,
+        statuses,
+        room=room,
+        stopwatch=stopwatch,
+        logging_in=logging_in,
+    )
 
     def measured() -> Measurements:
         return Measurements(

@@ -302,8 +302,14 @@ def test_the_gateways_own_locations_are_internal_and_answer_fixed_statuses(tree:
         assert every(location, "internal") == [[]], path_of(location)
         if not is_auth(location):
             (answer,) = every(location, "return")
-            preflight = path_of(location).startswith("/_jwtgate/preflight/")
-            assert answer == ["204"] if preflight else 400 <= int(answer[0]) <= 599
+            trailers = {name: value for name, value, _always in every(location, "add_trailer")}
+            if path_of(location).startswith("/_jwtgate/preflight/"):
+                assert answer == ["204"]
+            elif trailers:  # a denial to gRPC clients, whose status is in the trailers
+                assert answer == ["200", ""]
+                assert int(trailers["grpc-status"]) in (7, 13, 14, 16)
+            else:
+                assert 400 <= int(answer[0]) <= 599
             assert not passes(location)
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
+from jwtgate.config import addresses
 from jwtgate.config.schema.cors import CorsSection, cors_section
 from jwtgate.config.schema.denials import Denials
 from jwtgate.config.schema.fields import (
@@ -19,6 +20,7 @@ from jwtgate.config.schema.fields import (
     Text,
     Timeout,
     TokenFrom,
+    checked,
 )
 
 
@@ -100,5 +102,17 @@ class RouteSection(Section):
         default=None,
         description="What pages of other origins may do; or pass: the service answers preflights.",
         examples=[{"origins": ["https://app.example.com"]}],
+    )
+    login_redirect: Annotated[str, AfterValidator(checked(addresses.login_url))] | None = Field(
+        default=None,
+        description="Where browsers (GET, Accept: text/html) without a good token are sent; the encoded address "
+        "to return to is added as return_to, or after a = at the end.",
+        examples=["https://login.example.com/start?return_to="],
+    )
+    resource: Annotated[str, AfterValidator(checked(addresses.resource_url))] | None = Field(
+        default=None,
+        description="The route as a protected resource (RFC 9728): its URL as clients know it. Challenges then "
+        "name its metadata, and the gateway serves it below /.well-known/oauth-protected-resource.",
+        examples=["https://api.example.com/orders"],
     )
     denials: Denials = {}
