@@ -6,12 +6,14 @@ More than a few reloads: JWTGATE_TEST_RELOADS=100 pytest tests/e2e/test_reload.p
 from __future__ import annotations
 
 import itertools
+import json
 import os
 import re
 import signal
 import socket
 import ssl
 import subprocess
+import sys
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -20,7 +22,7 @@ import pytest
 
 from support.backend import Backend
 from support.gateway import Gateway, jwtgate, wait_until
-from support.http import connect, exchange
+from support.http import connect, exchange, request
 from support.issuer import AUDIENCE, URL, Issuer
 from support.load import SteadyLoad
 from support.ports import free_port
@@ -128,6 +130,37 @@ def test_a_hangup_is_a_reload(own: Gateway, backend: Backend, issuer: Issuer) ->
     change(own, configuration(backend.address, issuer, further=added(1)))
     os.kill(own.pid, signal.SIGHUP)
     wait_until(lambda: own.request("/added-1", token=issuer.token()).status == 200)
+
+
+def test_the_log_answers_a_hangup_and_no_line_of_it_is_written_over(
+    own: Gateway, nginx: Path, backend: Backend, issuer: Issuer
+) -> None:
+    """As people start it: `jwtgate up gateway.yaml > log`, with nothing said about how much to log."""
+    work, address = own.work / "another", f"127.0.0.1:{free_port()}"
+    work.mkdir()
+    log, file = work / "log", work / "gateway.yaml"
+    own_lines = f"version: 1\nlisten: {address}\nadmin: off\nrun_dir: {work}/run\n"
+    file.write_text(own_lines + configuration(backend.address, issuer))
+    command = [sys.executable, "-m", "jwtgate", "up", str(file), "--nginx", str(nginx)]
+    quiet = {name: value for name, value in os.environ.items() if name != "JWTGATE_LOG"}
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=output, env=quiet)
+    try:
+        wait_until(lambda: "serving on" in log.read_text() or process.poll() is not None)
+        for _ in range(20):
+            request(address, "/x")
+        process.send_signal(signal.SIGHUP)
+        wait_until(lambda: '"order": "reload"' in log.read_text())
+        for _ in range(20):
+            request(address, "/x")
+    finally:
+        process.terminate()
+        process.wait(30)
+    lines = log.read_text().splitlines()
+    assert len([line for line in lines if line.startswith("{") and json.loads(line).get("path") == "/x"]) == 40
+    assert len([line for line in lines if "serving on" in line and line.startswith("jwtgate: ")]) == 1
+    (answer,) = [json.loads(line) for line in lines if '"order": "reload"' in line]
+    assert answer["done"]
 
 
 def test_log_files_are_opened_anew(own: Gateway, issuer: Issuer) -> None:

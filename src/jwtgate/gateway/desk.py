@@ -55,7 +55,7 @@ class Desk:
                     done, text = _obey(orders, order.verb, order.argument)
                     self._channel.answer(Result(order.number, done, text))
             if number is not None and number in signals:
-                _obey(orders, signals[number], "")
+                _obey(orders, signals[number], "", told=_log.warning)  # the log is all that answers a signal
             self._watch_control()
             each_second()
 
@@ -68,7 +68,12 @@ class Desk:
             self._supervisor.kill(self._control)
 
 
-def _obey(orders: Mapping[str, Callable[[str], str]], verb: str, argument: str) -> tuple[bool, str]:
+def _obey(
+    orders: Mapping[str, Callable[[str], str]],
+    verb: str,
+    argument: str,
+    told: Callable[..., object] = _log.info,
+) -> tuple[bool, str]:
     """Carry out an order. Whatever goes wrong with it, the gateway runs on."""
     done, text = False, f"{verb}: not here. NGINX was not started by this gateway; do it where it was"
     try:
@@ -77,5 +82,5 @@ def _obey(orders: Mapping[str, Callable[[str], str]], verb: str, argument: str) 
     except (JwtgateError, OSError) as error:
         text = str(error)
     quiet = done or verb == "replace"  # which is asked again, and has its own line
-    (_log.info if quiet else _log.error)("order", order=verb, done=done, text=text)
+    (told if quiet else _log.error)("order", order=verb, done=done, text=text)
     return done, text

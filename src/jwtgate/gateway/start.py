@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import resource
 import secrets
 import signal
+from contextlib import suppress
 from math import inf
 from typing import TYPE_CHECKING
 
@@ -66,6 +68,7 @@ def run_gateway(
     """
     _require_addresses(plan)
     _raise_open_files()
+    _append_to_logs()
     where = run_dir or plan.run_dir or default_run_dir()
     for kept in (plan.state_dir, plan.signer.place.key_dir if plan.signer else None):
         if kept is not None and kept.resolve().is_relative_to(where.resolve()):
@@ -135,6 +138,7 @@ def run_validators(
     """
     _require_addresses(plan, listeners=False)
     _raise_open_files()
+    _append_to_logs()
     where = run_dir or plan.run_dir or default_run_dir()
     with signals_held(), run_directory(where, keep=True, nginx_user=nginx_user) as directory:
         paths = validator_sockets(directory.path, plan.workers)
@@ -154,6 +158,17 @@ def run_validators(
                 )
         except StopAskedError:
             return 0
+
+
+def _append_to_logs() -> None:
+    """Have every writer write at the end of a log.
+
+    `jwtgate up > log` gives us a file with one place to write at, and NGINX, which opens it for itself, has
+    another: they would write over each other.
+    """
+    for output in (1, 2):
+        with suppress(OSError):  # it may be closed
+            fcntl.fcntl(output, fcntl.F_SETFL, fcntl.fcntl(output, fcntl.F_GETFL) | os.O_APPEND)
 
 
 def make_site(plan: Plan, nginx: Nginx, directory: RunDirectory) -> Site:
