@@ -14,8 +14,10 @@ import sys
 import tempfile
 import threading
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -32,7 +34,7 @@ from jwtgate.tokens import VerifiedTokens, mint
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from support.backend import Backend
-from support.gateway import Gateway
+from support.gateway import Gateway, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -54,7 +56,11 @@ def main() -> None:
     parser.add_argument("--output", type=Path)
     options = parser.parse_args()
     counts = (1, options.issuers)
-    rows = [*_in_process(counts, options.rounds), *_gateways(counts, options.rounds, options.seconds)]
+    rows = [
+        *_in_process(counts, options.rounds),
+        *_starts(counts, options.rounds),
+        *_gateways(counts, options.rounds, options.seconds),
+    ]
     text = _page(rows, options.issuers, options.rounds)
     print(text)
     if options.output is not None:
@@ -67,20 +73,24 @@ class Row:
 
     name: str
     unit: str
-    one: list[float] = field(default_factory=list)
-    many: list[float] = field(default_factory=list)
+    samples: tuple[list[float], list[float]] = field(default_factory=lambda: ([], []))
 
     @property
-    def ratio(self) -> float:
-        """Many to one."""
-        return statistics.median(self.many) / statistics.median(self.one)
+    def one(self) -> float:
+        """With one issuer."""
+        return statistics.median(self.samples[0])
+
+    @property
+    def many(self) -> float:
+        """With many."""
+        return statistics.median(self.samples[1])
 
 
 def _in_turn(name: str, unit: str, rounds: int, measure: Sequence[Callable[[], float]]) -> Row:
     row = Row(name, unit)
     for _ in range(rounds):
-        row.one.append(measure[0]())
-        row.many.append(measure[1]())
+        row.samples[0].append(measure[0]())
+        row.samples[1].append(measure[1]())
     return row
 
 
@@ -139,20 +149,53 @@ def _decide(decide: Authenticator, held: dict[str, KeySet], policy: str, sent: S
 # Through the gateway
 
 
-def _gateways(counts: tuple[int, int], rounds: int, seconds: int) -> Iterator[Row]:
+def _starts(counts: tuple[int, int], rounds: int) -> Iterator[Row]:
+    """The whole of it: from the command to the line that says that it serves, or to the first answer."""
     nginx = find_nginx().path
-    with Backend() as backend, _Issuers() as issuers, tempfile.TemporaryDirectory() as directory:
+    with Backend() as backend, _Issuers() as issuers:
         texts = [_configuration(count, issuers.url, backend.address) for count in counts]
-
-        starts: list[tuple[list[float], list[float]]] = [([], []), ([], [])]
+        name = "`jwtgate up` until it serves"
+        wall, cpu = Row(name, "s"), Row(name, "s of CPU")
         for number in (0, 1) * rounds:
             began = time.perf_counter()
             with Gateway(texts[number], nginx=nginx) as gateway:
-                starts[number][0].append(time.perf_counter() - began)
-                starts[number][1].append(cpu_seconds(tree(gateway.pid)))
-        for index, unit in enumerate(("s", "s of CPU")):
-            yield Row("`jwtgate up` until it serves", unit, starts[0][index], starts[1][index])
+                wall.samples[number].append(time.perf_counter() - began)
+                cpu.samples[number].append(cpu_seconds(tree(gateway.pid)))
+        yield from (wall, cpu)
 
+    with Backend() as backend, ExitStack() as stopped:
+        gateways = [_kept(count, backend, nginx, stopped) for count in counts]
+
+        def first_token(number: int) -> float:
+            gateway = gateways[number]
+            token = _token(counts[number] - 1, KEY, number)
+            began = time.perf_counter()
+            gateway.start()
+            answer = gateway.request("/", token=token)
+            took = time.perf_counter() - began
+            gateway.stop()
+            if answer.status != HTTPStatus.OK:
+                raise SystemExit(f"{answer}: these figures say nothing")
+            return took
+
+        name = "`jwtgate up`, issuers down, keys on disk: until the first token is let through"
+        yield _in_turn(name, "s", rounds, [partial(first_token, 0), partial(first_token, 1)])
+
+
+def _kept(count: int, backend: Backend, nginx: Path, stopped: ExitStack) -> Gateway:
+    """A gateway that has stopped, as have its issuers since it had all of their keys."""
+    with _Issuers() as issuers:
+        text = _configuration(count, issuers.url, backend.address) + "state_dir: state\n"
+        gateway = stopped.enter_context(Gateway(text, nginx=nginx))
+        kept = gateway.work / "state" / "keys"
+        wait_until(lambda: len(list(kept.glob("*.json"))) == count, patience=120)
+        gateway.stop()
+    return gateway
+
+
+def _gateways(counts: tuple[int, int], rounds: int, seconds: int) -> Iterator[Row]:
+    nginx = find_nginx().path
+    with Backend() as backend, tempfile.TemporaryDirectory() as directory:
         # Of one issuer for each gateway, then of all of the larger one's.
         files = []
         for count in (1, counts[1]):
@@ -267,8 +310,7 @@ def _page(rows: Sequence[Row], count: int, rounds: int) -> str:
         f"| | 1 issuer | {count:,} issuers | ratio |",
         "| --- | --- | --- | --- |",
         *(
-            f"| {row.name} | {statistics.median(row.one):.3g} {row.unit} "
-            f"| {statistics.median(row.many):.3g} {row.unit} | {row.ratio:.2f} |"
+            f"| {row.name} | {row.one:.3g} {row.unit} | {row.many:.3g} {row.unit} | {row.many / row.one:.2f} |"
             for row in rows
         ),
         "",

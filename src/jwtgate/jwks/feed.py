@@ -75,17 +75,22 @@ class _Wish(NamedTuple):
 class Feed:
     """The keys of an issuer, or of all tenants that have the same keys, kept fresh.
 
-    `wake` is when `beat` has something to do.
+    `wake` is when `beat` has something to do. `spread`: seconds over which all issuers of the store are asked.
     """
 
-    def __init__(self, group: Group, source: Source, kept: Kept | None, around: Around) -> None:
+    def __init__(
+        self, group: Group, source: Source, kept: Kept | None, around: Around, spread: float = 0.0
+    ) -> None:
         self.group = group
         self.source = source
         self.asked = Asked()
         self.held = Held(group, around)
-        self.state = Freshness(due_at=inf if group.start == "lazy" else around.clocks.steady())
+        if group.start == "require" or not source.shared:
+            spread = 0.0
+        self._pace = pace_of(source, group.pace, spread)
+        self._first_at = around.clocks.steady() + (spread * around.jitter() if spread else 0.0)
+        self.state = Freshness(due_at=inf if group.start == "lazy" else self._first_at)
         self.wake = self.state.due_at
-        self._pace = pace_of(source, group.pace)
         self._kept = kept
         self._around = around
         self._opened = False  # whether the shelf has been looked at
@@ -180,6 +185,8 @@ class Feed:
 
     async def _turn(self) -> bool:
         """Wait for a lane. False: without one, because a request came to wait for us."""
+        if not self._around.lanes.locked():
+            return await self._around.lanes.acquire()
         queueing = self._queueing = asyncio.create_task(self._around.lanes.acquire())
         try:
             await asyncio.wait({queueing})
@@ -277,7 +284,8 @@ class Feed:
         except (KeyFetchError, KeyRefusedError) as error:
             report.snapshot_ignored(self.group.name, str(error))
             return False
-        adopted = Adopted(found.confirmed_at, found.due_at)
+        # All the sets of a gateway that was down for long are due.
+        adopted = Adopted(found.confirmed_at, max(found.due_at, self._first_at))
         if not usable_by_any(keyset, self.group.issuers) or self._take(adopted) is not Do.USE:
             return False
         self.asked.error = None

@@ -209,10 +209,13 @@ def listed(notes: tuple[str, ...]) -> str:
     return "" if not notes else " (" + "; ".join(notes[:3]) + ")"
 
 
-def pace_of(source: Source, pace: Pace) -> Pace:
-    """The pace for this source: a file is looked at each second or so, whatever the pace for URLs is."""
+def pace_of(source: Source, pace: Pace, spread: float) -> Pace:
+    """The pace for this source: a file is looked at each second or so, whatever the pace for URLs is.
+
+    `spread`: no sooner than after so many seconds an issuer that failed is asked again, if nobody waits for it.
+    """
     if source.shared:
-        return pace
+        return replace(pace, retry_first=min(max(pace.retry_first, spread), pace.retry_most)) if spread else pace
     return replace(
         pace,
         least=_WATCH,

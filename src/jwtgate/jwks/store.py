@@ -26,6 +26,7 @@ from jwtgate.jwks.last_used import LastUsed
 from jwtgate.jwks.shelf import Shelf
 from jwtgate.jwks.source import make_source, static_keyset
 from jwtgate.jwks.view import IssuerView, Origin, key_views
+from jwtgate.keys.freshness import spread
 from jwtgate.plan import Discovery, InlineJwks, JwksFile, JwksUrl, SharedSecret
 
 if TYPE_CHECKING:
@@ -76,7 +77,9 @@ class KeyStore:
         self._last_used = LastUsed()
         self._around = Around(self._keysets, self._last_used, self._clocks, jitter)
         self._started = self._clocks.wall()
-        self._parts: list[Feed | _Fixed] = [self._part(group) for group in groups(issuers)]
+        grouped = groups(issuers)
+        self._spread = spread(sum(isinstance(group.keys, JwksUrl | Discovery) for group in grouped))
+        self._parts: list[Feed | _Fixed] = [self._part(group) for group in grouped]
         self._feeds = [part for part in self._parts if isinstance(part, Feed)]
         self._by_issuer = {issuer.name: feed for feed in self._feeds for issuer in feed.group.issuers}
         if self._shelf is not None:
@@ -174,7 +177,7 @@ class KeyStore:
                 if self._shelf is not None and source.shared:
                     slot = self._shelf.slot(f"{group.name}\n{group.issuer}\n{source.place}")
                     kept = Kept(slot, self._clocks)
-                return Feed(group, source, kept, self._around)
+                return Feed(group, source, kept, self._around, self._spread)
 
     def _view_feed(self, feed: Feed) -> IssuerView:
         now, state, asked = self._clocks.steady(), feed.state, feed.asked

@@ -39,6 +39,9 @@ from dataclasses import dataclass, replace
 from enum import Enum, auto, unique
 from typing import assert_never
 
+_FEW = 16  # issuers that are all asked at once
+_FETCHES = 50.0  # a second, of more issuers than that
+
 
 @dataclass(frozen=True, slots=True)
 class Pace:
@@ -177,6 +180,15 @@ def wake_at(state: Freshness, pace: Pace) -> float:
     """The next moment at which a Tick leads to something."""
     dropped = float("inf") if state.confirmed_at is None else state.confirmed_at + pace.max_stale
     return dropped if state.in_flight else min(dropped, state.due_at)
+
+
+def spread(issuers: int) -> float:
+    """Seconds over which the first fetches of so many issuers are spread, but for those that a token asks for.
+
+    A few are all asked at once. With many, their answers would keep the first requests waiting. Issuers that
+    fail are asked again no sooner than that.
+    """
+    return max(0, issuers - _FEW) / _FETCHES
 
 
 def refresh_after(lifetime: float | None, jitter: float, pace: Pace) -> float:

@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 from jwtgate.errors import KeyFetchError, KeyRefusedError
 from jwtgate.jwks import Clocks, KeyStore, fetch_once
 from jwtgate.keys.freshness import Pace
-from jwtgate.plan import JwksFile, SharedSecret
+from jwtgate.plan import JwksFile, JwksUrl, SharedSecret
 from support.scenes import kids, play, running, until
 
 if TYPE_CHECKING:
@@ -388,6 +388,54 @@ def test_one_failing_issuer_does_not_hold_up_another(
             await until(lambda: kids(store, "other") == ["b"])
             assert kids(store) is None
         go_on.set()
+
+    play(scene())
+
+
+def test_the_first_fetches_of_many_issuers_are_spread_but_for_those_that_are_needed(
+    fake_issuer: Any, issuer: Callable[..., Issuer], jwks: Any
+) -> None:
+    """316 issuers in 6 s, at a moment that chance decides; here: the later, the higher the number."""
+    fake_issuer.answer.body = jwks("a")
+    clock, dice = Clock(), iter([number / 315 for number in range(315)] + 1000 * [0.5])
+    many = [issuer(JwksUrl(f"{fake_issuer.url}/{number}"), name=f"{number}") for number in range(315)]
+    required = replace(issuer(JwksUrl(f"{fake_issuer.url}/required"), name="required"), start="require")
+
+    async def scene() -> None:
+        store = KeyStore([*many, required], clocks=Clocks(clock), jitter=lambda: next(dice))
+
+        async def asked(at: float) -> int:
+            clock.now = 1000 + at
+            store.beat()
+            await store.settle()
+            return len(fake_issuer.requests)
+
+        assert await asked(0) == 2
+        assert set(store.keysets) == {"0", "required"}
+        await store.need("300", "a")
+        assert "300" in store.keysets
+        assert await asked(3) == pytest.approx(3 + 157, abs=2)
+        assert await asked(6) == len(many) + 1
+        await store.aclose()
+
+    play(scene())
+
+
+def test_many_issuers_that_are_down_are_not_asked_each_second(
+    fake_issuer: Any, issuer: Callable[..., Issuer]
+) -> None:
+    fake_issuer.answer.status = 500
+    clock = Clock()
+    many = [issuer(JwksUrl(f"{fake_issuer.url}/{number}"), name=f"{number}") for number in range(116)]
+
+    async def scene() -> None:
+        store = KeyStore(many, clocks=Clocks(clock), jitter=lambda: 0.5)
+        for second in range(1, 7):  # the first fetch of each after 1 s, then one each 2 s
+            clock.now = 1000 + second
+            store.beat()
+            await store.settle()
+        assert len(fake_issuer.requests) == 3 * len(many)
+        await store.aclose()
 
     play(scene())
 
