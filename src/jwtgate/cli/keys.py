@@ -37,7 +37,7 @@ _ORIGINS = {
     "fetched": "fetched",
     "snapshot": "from disk, not confirmed since the start",
     "file": "a file",
-    "inline": "in gateway.yaml",
+    "inline": "inline keys",
     "secret": "a shared secret",
 }
 
@@ -90,7 +90,8 @@ def _print(told: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(told, indent=2))
         return
-    console = Console(highlight=False, soft_wrap=True)
+    # A terminal that is too narrow breaks lines; a thumbprint in pieces is of no use to anybody.
+    console = Console(highlight=False, soft_wrap=True, width=max(Console().width, _WIDTH))
     now = time.time()
     for number, view in enumerate(_views(told)):
         if number:
@@ -117,7 +118,9 @@ def _print_issuer(console: Console, view: IssuerView, now: float) -> None:
     if view.next_refresh is not None:
         facts.append(f"next refresh in {_span(view.next_refresh)}")
     console.print(Text(f"  {', '.join(facts)}", "dim"))
-    if not view.available:
+    if not view.available and not view.fetches:
+        console.print(Text("  not fetched yet: the first token fetches them", "yellow"))
+    elif not view.available:
         console.print(Text("  unavailable: its tokens get 503", "red"))
     if view.last_error is not None and view.last_error_at is not None:
         tense, style = ("failing", "red") if view.failing else ("last error", "yellow")
@@ -125,8 +128,7 @@ def _print_issuer(console: Console, view: IssuerView, now: float) -> None:
     for note in view.ignored:
         console.print(Text(f"  {note}", "yellow"))
     if view.keys:
-        # A terminal that is too narrow breaks lines; a thumbprint in pieces is of no use to anybody.
-        console.print(_table(view.keys, now), width=max(console.width, _WIDTH), crop=False)
+        console.print(_table(view.keys, now), crop=False)
 
 
 def _table(shown: tuple[KeyView, ...], now: float) -> Table:

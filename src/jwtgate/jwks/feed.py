@@ -97,6 +97,7 @@ class Feed:
         self._born = around.clocks.wall()
         self._flight: asyncio.Task[None] | None = None
         self._queueing: asyncio.Task[bool] | None = None
+        self._awaited = False  # whether anybody waits for the flight
 
     # What happens
 
@@ -153,6 +154,7 @@ class Feed:
                 self._give_up()
             case Do.WAIT:
                 # Somebody waits for it now: it no longer waits for its turn.
+                self._awaited = True
                 if self._queueing is not None:
                     self._queueing.cancel()
             case Do.NOTHING | Do.KEEP | Do.USE:
@@ -182,9 +184,12 @@ class Feed:
             if in_lane:
                 self._around.lanes.release()
             self._flight = None
+            self._awaited = False
 
     async def _turn(self) -> bool:
         """Wait for a lane. False: without one, because a request came to wait for us."""
+        if self._awaited:
+            return False
         if not self._around.lanes.locked():
             return await self._around.lanes.acquire()
         queueing = self._queueing = asyncio.create_task(self._around.lanes.acquire())
@@ -226,9 +231,12 @@ class Feed:
         except RefusedByIssuerError as error:
             event = Failed(self._around.jitter(), error.retry_after)
             self._failed(str(error))
-        except (KeyFetchError, KeyRefusedError) as error:
+        except KeyFetchError as error:
             event = Failed(self._around.jitter())
             self._failed(str(error))
+        except KeyRefusedError as error:
+            event = Failed(self._around.jitter())
+            self._failed(f"{self.source.place}: {error}")
         self._take(event)
         if isinstance(event, Confirmed):
             self._keep()

@@ -157,7 +157,7 @@ def test_a_request_waits_for_no_turn_behind_silent_issuers(
     silent = [replace(url_issuer, name=f"silent-{number}", keys=JwksUrl(silent_url)) for number in range(40)]
 
     async def scene() -> None:
-        async with running(KeyStore([*silent, url_issuer])) as store:
+        async with running(KeyStore([*silent, url_issuer], jitter=lambda: 0.0, patience=20)) as store:
             await asyncio.sleep(0.3)  # all lanes are taken
             assert kids(store) is None
             await store.need("idp", "a")
