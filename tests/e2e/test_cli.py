@@ -141,7 +141,7 @@ def test_help_fits_80_columns_and_has_an_example(subtests: pytest.Subtests) -> N
         (["explain", "nosuch.yaml", "-", "--route", "/", "--now", "nan"], "write seconds since 1970"),
         (["signer", "run"], "--issuer and --audience are needed, or --config gateway.yaml"),
         (
-            ["signer", "run", "--issuer", "x", "--audience", "y", "--key-dir", "/z", "--algorithm", "HS256"],
+            ["signer", "run", "--issuer", "https://x", "--audience", "y", "--key-dir", "/z", "--algorithm", "HS256"],
             "HS256: choose one of ES256, ES384, ES512, RS256",
         ),
     ],
@@ -557,7 +557,7 @@ def test_a_signer_on_a_taken_port_says_so(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         ended = jwtgate(
-            *("signer", "run", "--issuer", "x", "--audience", "y"),
+            *("signer", "run", "--issuer", "https://x", "--audience", "y"),
             *("--key-dir", str(tmp_path / "keys"), "--listen", address),
         )
     assert ended.returncode == 1

@@ -263,6 +263,27 @@ def test_a_rehearsal_asks_the_running_validators_and_changes_nothing(nginx: Path
     assert "no gateway runs in" in gone.stderr
 
 
+@pytest.mark.parametrize("command", [["keys"], ["rotate"], ["client", "list"], ["token", "--client", "x"]])
+def test_a_mistyped_directory_is_not_made(tmp_path: Path, command: list[str]) -> None:
+    missing = tmp_path / "missing"
+    ended = jwtgate("signer", *command, "--key-dir", str(missing))
+    assert ended.returncode == 1
+    assert f"no signer's database in {missing}" in ended.stderr
+    assert not missing.exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [(["--token-lifetime", "0s"], "1s at least"), (["--audience", ""], "an audience is empty")],
+)
+def test_a_client_that_no_token_could_be_for_is_refused(
+    tmp_path: Path, options: list[str], message: str
+) -> None:
+    ended = jwtgate("signer", "client", "add", "x", *options, "--key-dir", str(tmp_path / "keys"))
+    assert ended.returncode == 1
+    assert message in ended.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -272,7 +293,11 @@ def test_a_rehearsal_asks_the_running_validators_and_changes_nothing(nginx: Path
         (["client", "add", "x", "--database-env", "JWTGATE_NO_SUCH"], "JWTGATE_NO_SUCH holds no such URL"),
         (["run", "--issuer", "x", "--audience", "y"], "one of --key-dir and --database-env is needed"),
         (
-            ["run", "--issuer", "x", "--audience", "y", "--key-dir", "z", "--rotation", "never"],
+            ["run", "--issuer", "x", "--audience", "y", "--key-dir", "z"],
+            "Invalid value for --issuer: x is not a URL: write https://gateway.example.com/signer",
+        ),
+        (
+            ["run", "--issuer", "https://x", "--audience", "y", "--key-dir", "z", "--rotation", "never"],
             "write a duration like 30d",
         ),
     ],

@@ -155,6 +155,19 @@ def jwks_url(value: Any) -> KeyUrl | Fault:
     return KeyUrl(value, plain_remote=parsed.scheme == "http" and not _is_loopback(parsed.host))
 
 
+def signer_url(value: Any) -> str | Fault:
+    """The URL of an authorization server. RFC 8414, section 2: without query and fragment."""
+    how = "write https://gateway.example.com/signer"
+    if not isinstance(value, str):
+        return Fault("{field} must be a URL, not {value}", how)
+    parsed = _url(value)
+    if isinstance(parsed, Fault):
+        return parsed if parsed.message else Fault("{value} is not a URL", how)
+    if "?" in value or "#" in value:
+        return Fault("{field} has a query or a fragment", how)
+    return value
+
+
 def status_url(value: Any) -> KeyUrl | Fault:
     """A URL that a status list may be fetched from. Its last path segment may be `*`."""
     how = "write https://issuer.example.com/statuslists/1, or https://issuer.example.com/statuslists/*"

@@ -83,6 +83,8 @@ def add_client(store: Store, client: Client, *, secret: bool) -> str | None:
 
 def find_client(store: Store, name: str) -> Client | None:
     """The client with this id."""
+    if _CLIENT_ID.fullmatch(name) is None:  # PostgreSQL would fail with some of them
+        return None
     with store.read() as connection:
         row = connection.execute(_BY_ID, {"id": name}).first()
     return None if row is None else _client(row)
@@ -141,6 +143,10 @@ def _check(client: Client) -> None:
     for scope in client.scopes:
         if _SCOPE.fullmatch(scope) is None:
             raise SignerError(f"{scope!a} cannot be a scope: printable ASCII without spaces and quotes")
+    if "" in client.audience:
+        raise SignerError("an audience is empty")
+    if client.token_lifetime is not None and client.token_lifetime < 1:
+        raise SignerError("tokens that last for no time are of no use: 1s at least")
     if client.algorithm is not None and client.algorithm not in SIGNER_ALGORITHMS:
         raise SignerError(f"{client.algorithm!a}: choose one of {', '.join(SIGNER_ALGORITHMS)}")
 

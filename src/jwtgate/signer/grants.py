@@ -103,12 +103,19 @@ def _targets(form: Form, allowed: Sequence[str]) -> tuple[str, ...]:
     for resource in form.get("resource", ()):
         # RFC 8707, section 2: "Its value MUST be an absolute URI […] The URI MUST NOT include a fragment
         # component."
-        if not urlsplit(resource).scheme or "#" in resource:
+        if not _is_absolute(resource) or "#" in resource:
             raise OAuthError("invalid_target", "resource must be an absolute URI without a fragment")
     wanted = tuple(dict.fromkeys((*form.get("resource", ()), *form.get("audience", ()))))
     if not set(wanted) <= set(allowed):
         raise OAuthError("invalid_target", "a target that this client may not have")
     return wanted
+
+
+def _is_absolute(uri: str) -> bool:
+    try:
+        return bool(urlsplit(uri).scheme)
+    except ValueError:  # http://[
+        return False
 
 
 def _scopes(form: Form, allowed: Sequence[str]) -> tuple[str, ...]:

@@ -78,7 +78,8 @@ class TokenIssuer:
     def recognise(self, token: str, now: float) -> Mapping[str, Any] | None:
         """The claims of a token of ours that holds at `now` and was not revoked; else None."""
         keys = self.ring.published(now).keys
-        rules = ClaimRules(issuer=self.settings.issuer, audience=None)
+        # RFC 8725, section 3.11: the status list is a JWT of ours too, and everybody can have it.
+        rules = ClaimRules(issuer=self.settings.issuer, audience=None, types=(TYP,))
         algorithms = {algorithm for key in keys.keys for algorithm in key.algorithms}
         verified = verify_token(token, keys, algorithms=algorithms, rules=rules, now=now)
         if isinstance(verified, Reason):

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 _NUMBERS: Final = (int, float)
 _EVER: Final = float("-inf")
 
+# Token Status List, section 5.1. An issuer signs it as it signs tokens, and everybody can have it.
+_STATUS_LIST: Final = "statuslist+jwt"
+
 
 @dataclass(frozen=True, slots=True)
 class ClaimRules:
@@ -28,7 +31,8 @@ class ClaimRules:
 
     `issuer`: the `iss`; None: not looked at. `audience`: one of these must be in `aud`; None: any or none.
     `required`: claims that must be there, not null. `max_lifetime`: `exp` - `iat` at most; `iat` is required then.
-    `types`: `typ` values that are accepted, in lower case and without `application/`; None: not looked at.
+    `types`: `typ` values that are accepted, in lower case and without `application/`; None: any but that of a
+    status list.
     `audience_claim`: where the audience stands. `fixed`: claims, each with the only value that is accepted.
     """
 
@@ -57,7 +61,8 @@ def check_claims(token: VerifiedToken, rules: ClaimRules, now: float) -> Reason 
     if rules.issuer is not None and claims.get("iss") != rules.issuer:
         return Reason.ISSUER_UNKNOWN
     # RFC 8725, section 3.11: explicit typing.
-    if rules.types is not None and token.header.media_type not in rules.types:
+    media_type = token.header.media_type
+    if media_type == _STATUS_LIST if rules.types is None else media_type not in rules.types:
         return Reason.TYPE_MISMATCH
     if rules.fixed and any(claims.get(name) != value for name, value in rules.fixed):
         return Reason.TYPE_MISMATCH

@@ -117,6 +117,7 @@ def test_a_client_may_have_shorter_tokens(signer: RunningSigner) -> None:
         ({"scope": "read admin"}, "invalid_scope"),
         ({"audience": "others"}, "invalid_target"),
         ({"resource": "https://others.example/"}, "invalid_target"),
+        ({"resource": "http://["}, "invalid_target"),
         ({"resource": "billing"}, "invalid_target"),  # RFC 8707: an absolute URI
         ({"resource": f"{API}#x"}, "invalid_target"),
         ({"grant_type": "password"}, "unsupported_grant_type"),
@@ -153,6 +154,7 @@ def test_a_secret_may_come_in_the_form(signer: RunningSigner) -> None:
         ({}, {}, 401, "invalid_client"),
         ({}, {"client_id": "reports"}, 401, "invalid_client"),
         (basic("nobody:secret"), {}, 401, "invalid_client"),
+        (basic("no\0body:secret"), {}, 401, "invalid_client"),
         (basic("reports:wrong"), {}, 401, "invalid_client"),
         (basic("keyed:"), {}, 401, "invalid_client"),
         (basic("reports"), {}, 401, "invalid_client"),
@@ -329,8 +331,8 @@ def test_an_exchange_never_widens(signer: RunningSigner, client: str, form: dict
 def test_a_token_for_another_party_is_exchanged_by_nobody_else(signer: RunningSigner) -> None:
     key = signer.signer.ring.signing(signer.clock.now)
     claims = claims_of(signer.token("reports"))
-    mine = mint({**claims, "may_act": {"sub": "orders"}}, key)
-    others = mint({**claims, "may_act": {"sub": "plain"}}, key)
+    mine = mint({**claims, "may_act": {"sub": "orders"}}, key, typ="at+jwt")
+    others = mint({**claims, "may_act": {"sub": "plain"}}, key, typ="at+jwt")
     assert exchange(signer, "orders", mine).status_code == 200
     refused(exchange(signer, "orders", others), 400, "invalid_request")
 
@@ -339,6 +341,12 @@ def test_an_expired_token_is_not_exchanged(signer: RunningSigner) -> None:
     subject = signer.token("reports")
     signer.clock.now += 3600
     refused(exchange(signer, "orders", subject), 400, "invalid_request")
+
+
+def test_the_status_list_is_no_token_although_it_is_signed_as_one(signer: RunningSigner) -> None:
+    listed = signer.http.get("/status-list").text
+    refused(exchange(signer, "orders", listed, audience="billing"), 400, "invalid_request")
+    assert introspect(signer, listed) == {"active": False}
 
 
 # Introspection and revocation
@@ -365,12 +373,12 @@ def test_introspection_tells_who_may_ask(signer: RunningSigner) -> None:
 
 def test_a_token_that_is_not_active_tells_nothing(signer: RunningSigner) -> None:
     token = signer.token("reports")
-    forged = mint(claims_of(token), generate_signing_key("ES256"))
+    forged = mint(claims_of(token), generate_signing_key("ES256"), typ="at+jwt")
     for other in (
         "x",
         "a.b.c",
         forged,
-        mint({**claims_of(token), "iss": "x"}, signer.signer.ring.signing(signer.clock.now)),
+        mint({**claims_of(token), "iss": "x"}, signer.signer.ring.signing(signer.clock.now), typ="at+jwt"),
     ):
         assert introspect(signer, other) == {"active": False}
     signer.clock.now += 3600

@@ -79,7 +79,8 @@ def add(
         may_introspect=introspect,
         jwks=None if public_key is None else public_keys(_read(public_key)),
     )
-    with open_signer(find_signer(config, key_dir, database_env)) as store:
+    # Clients can be added before the signer's first start.
+    with open_signer(find_signer(config, key_dir, database_env), make=True) as store:
         _print_secret(add_client(store, made, secret=public_key is None), name)
 
 

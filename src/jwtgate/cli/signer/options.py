@@ -17,10 +17,11 @@ from rich.console import Console
 from jwtgate.cli.options import load_plan
 from jwtgate.config import values
 from jwtgate.config.problems import Fault
+from jwtgate.errors import SignerError
 from jwtgate.plan import SignerPlace
 from jwtgate.signer.key_store import KeyStore
 from jwtgate.signer.passphrase import encryption_key, read_passphrase
-from jwtgate.signer.store import Store, open_store
+from jwtgate.signer.store import DATABASE_FILE, Store, open_store
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -94,8 +95,10 @@ def _configured(config: Path) -> SignerPlace:
 
 
 @contextmanager
-def open_signer(place: SignerPlace) -> Iterator[Store]:
-    """The signer's store; made when it is not there yet, so that clients can be added before the first start."""
+def open_signer(place: SignerPlace, *, make: bool = False) -> Iterator[Store]:
+    """The signer's store. `make`: if it is not there yet; else that is a SignerError."""
+    if not make and place.key_dir is not None and not (place.key_dir / DATABASE_FILE).exists():
+        raise SignerError(f"no signer's database in {place.key_dir}: jwtgate signer run makes it, and client add")
     store = open_store(place)
     try:
         yield store

@@ -16,7 +16,7 @@ from jwtgate.cli.signer.options import (
     database_url,
     seconds,
 )
-from jwtgate.config import values
+from jwtgate.config import addresses, values
 from jwtgate.config.problems import Fault
 from jwtgate.plan import SIGNER_ALGORITHMS, SignerPlace, SignerSettings
 from jwtgate.signer import run as run_signer
@@ -86,6 +86,8 @@ def run(
             raise typer.BadParameter(
                 f"{name}: choose one of {', '.join(SIGNER_ALGORITHMS)}", param_hint="--algorithm"
             )
+    for option, given in (("--issuer", issuer), ("--url", url), ("--status-list", status_list)):
+        _check_url(option, given)
     reached = (url or issuer).rstrip("/")
     run_signer(
         SignerSettings(
@@ -101,6 +103,13 @@ def run(
             place=SignerPlace(key_dir, database_url(database_env), passphrase_file, passphrase_env),
         )
     )
+
+
+def _check_url(option: str, given: str | None) -> None:
+    found = None if given is None else addresses.signer_url(given)
+    if isinstance(found, Fault):
+        told = found.message.format(field="it", value=given)
+        raise typer.BadParameter(f"{told}: {found.hint}", param_hint=option)
 
 
 def _interval(text: str) -> int | None:

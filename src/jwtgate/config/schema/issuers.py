@@ -203,7 +203,7 @@ class IssuerSection(Section):
     ] = Field(default=8192, description="The largest token that is looked at.", examples=["8k"])
     types: Texts | None = Field(
         default=None,
-        description="Accepted `typ` headers; without it `typ` is not looked at.",
+        description="Accepted `typ` headers; without it any but a status list's (`statuslist+jwt`).",
         examples=[["at+jwt"]],
     )
     status_lists: (

@@ -31,12 +31,14 @@ RotationInterval = Annotated[
     WithJsonSchema({"anyOf": [DURATION_JSON, {"const": "manual"}]}),
 ]
 
+SignerUrl = Annotated[str, BeforeValidator(checked(addresses.signer_url)), WithJsonSchema(TEXT_JSON)]
+
 
 class SignerSection(Section):
     """A token issuer that runs beside the gateway."""
 
-    issuer: Text = Field(description="The `iss` of its tokens.", examples=["http://127.0.0.1:3000"])
-    url: Text | None = Field(
+    issuer: SignerUrl = Field(description="The `iss` of its tokens.", examples=["http://127.0.0.1:3000"])
+    url: SignerUrl | None = Field(
         default=None,
         description="Where clients reach it, which its metadata tells them. Default: the issuer.",
         examples=["https://gateway.example.com/signer"],
@@ -85,7 +87,7 @@ class SignerSection(Section):
         description="How long a key signs until the next takes over; `manual`: until `jwtgate signer rotate`.",
         examples=["30d"],
     )
-    status_list: Text | None = Field(
+    status_list: SignerUrl | None = Field(
         default=None,
         description="URL of the status list that its tokens name. Default: /status-list after the url.",
     )
