@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -98,6 +99,35 @@ def test_a_token_that_its_issuer_revokes_stops_working_within_max_age_and_stalen
     assert reason(gateway, answer) == "token_revoked"
     assert gateway.request("/one/", token=other).status == 200
     assert gateway.request("/one/", token=issuer.token()).status == 200, "a token without a status"
+
+
+def test_jwtgate_keys_shows_the_status_lists_and_the_deny_list(
+    gateway: Gateway, issuer: Issuer, deny_list: Path
+) -> None:
+    def told() -> dict[str, Any]:
+        done = jwtgate("keys", "--json", "--config", str(gateway.configuration))
+        assert done.returncode == 0, done.stderr
+        found: dict[str, Any] = json.loads(done.stdout)
+        return found
+
+    wait_until(lambda: told()["status_lists"][0]["age"] is not None)
+    now = told()
+    (listed,) = now["status_lists"]
+    assert (listed["issuer"], listed["uri"], listed["error"]) == ("main", issuer.list_url, None)
+    assert 0 <= listed["age"] <= MAX_STALE
+    assert now["deny_list"] == {"file": str(deny_list), "entries": 0, "error": None}
+
+    before = deny_list.read_bytes()
+    deny_list.write_bytes(before + write_denied(Denied(iss=URL, jti="shown")))
+    wait_until(lambda: told()["deny_list"]["entries"] == 1)
+    deny_list.write_bytes(before + b"nonsense\n")
+    wait_until(lambda: told()["deny_list"]["error"] is not None)
+    shown = jwtgate("keys", "--config", str(gateway.configuration)).stdout
+    assert f"status list  {issuer.list_url} of main" in shown
+    assert f"deny-list  {deny_list}" in shown
+    assert "the last good one is" in shown
+    deny_list.write_bytes(before)
+    wait_until(lambda: told()["deny_list"] == {"file": str(deny_list), "entries": 0, "error": None})
 
 
 @pytest.mark.usefixtures("gateway")

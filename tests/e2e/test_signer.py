@@ -276,9 +276,7 @@ def test_a_mistyped_directory_is_not_made(tmp_path: Path, command: list[str]) ->
     ("options", "message"),
     [(["--token-lifetime", "0s"], "1s at least"), (["--audience", ""], "an audience is empty")],
 )
-def test_a_client_that_no_token_could_be_for_is_refused(
-    tmp_path: Path, options: list[str], message: str
-) -> None:
+def test_a_client_that_no_token_could_be_for_is_refused(tmp_path: Path, options: list[str], message: str) -> None:
     ended = jwtgate("signer", "client", "add", "x", *options, "--key-dir", str(tmp_path / "keys"))
     assert ended.returncode == 1
     assert message in ended.stderr

@@ -16,7 +16,7 @@ from rich.text import Text
 from jwtgate.cli.help_text import help_text
 from jwtgate.cli.options import RunDir, running_in
 from jwtgate.control import ask_gateway
-from jwtgate.jwks import IssuerView, KeyView
+from jwtgate.jwks import IssuerView, KeyView, StatusListView
 
 keys = typer.Typer(invoke_without_command=True, no_args_is_help=False)
 
@@ -44,6 +44,8 @@ _ORIGINS = {
 
 def show(ctx: typer.Context, config: _Config = None, run_dir: RunDir = None, as_json: _Json = False) -> None:
     """Show the keys of each issuer as a running gateway has them: where from, how old, when used.
+
+    Then its status lists and the deny-list: how old, how many entries, what is wrong.
 
     Example: [bold]jwtgate keys --json[/bold]
     """
@@ -97,6 +99,7 @@ def _print(told: dict[str, Any], *, as_json: bool) -> None:
         if number:
             console.print()
         _print_issuer(console, view, now)
+    _print_revocation(console, told)
     if told["answering"] < told["workers"]:
         missing = told["workers"] - told["answering"]
         console.print(Text(f"\n{missing} of {told['workers']} validators did not answer", "red"))
@@ -105,6 +108,24 @@ def _print(told: dict[str, Any], *, as_json: bool) -> None:
     if "not_flushed" in told:
         text = f"\ncached decisions hold until the end of their staleness: {told['not_flushed']}"
         console.print(Text(text, "yellow"))
+
+
+def _print_revocation(console: Console, told: dict[str, Any]) -> None:
+    """The status lists and the deny-list, where there are any; nothing after a fetch of keys."""
+    for view in msgspec.convert(told.get("status_lists", ()), tuple[StatusListView, ...]):
+        console.print(Text.assemble(("\nstatus list", "bold"), f"  {view.uri} of {view.issuer}"))
+        if view.age is None:
+            console.print(Text("  not there: tokens that name it get 503", "red"))
+        else:
+            console.print(Text(f"  confirmed {_ago(view.age)}", "dim"))
+        if view.error is not None:
+            console.print(Text(f"  failing: {view.error}", "red"))
+    denied = told.get("deny_list", {})
+    if denied.get("file") is not None:
+        console.print(Text.assemble(("\ndeny-list", "bold"), f"  {denied['file']}"))
+        console.print(Text(f"  entries in use: {denied['entries']}", "dim"))
+        if denied["error"] is not None:
+            console.print(Text(f"  cannot be used as it is, the last good one is: {denied['error']}", "red"))
 
 
 def _print_issuer(console: Console, view: IssuerView, now: float) -> None:

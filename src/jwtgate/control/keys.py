@@ -9,6 +9,7 @@ from urllib.parse import quote
 import msgspec
 
 from jwtgate.control.parts import Said
+from jwtgate.control.revocation import revocation_view
 from jwtgate.errors import ControlError
 from jwtgate.jwks import IssuerView, merged
 from jwtgate.validator import KEYS_PATH, REFRESH_PATIENCE
@@ -35,8 +36,9 @@ async def key_views(parts: Parts) -> tuple[IssuerView, ...]:
 
 
 async def show_keys(running: Running, _arguments: Mapping[str, Any]) -> Any:
-    """Where the keys stand."""
-    return _told(await running.parts.ask_validators(KEYS_PATH, patience=_READ_PATIENCE))
+    """Where the keys stand, and the status lists and the deny-list."""
+    told = _told(await running.parts.ask_validators(KEYS_PATH, patience=_READ_PATIENCE))
+    return {**told, **msgspec.to_builtins(await revocation_view(running.parts, _READ_PATIENCE))}
 
 
 async def refresh_keys(running: Running, arguments: Mapping[str, Any]) -> Any:

@@ -20,6 +20,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 
 from jwtgate.control.parts import Said
+from jwtgate.control.revocation import revocation_view
 from jwtgate.jwks import IssuerView, merged
 from jwtgate.validator import BOUNDS, KEYS_PATH, METRICS_PATH, Measurements
 
@@ -31,7 +32,11 @@ if TYPE_CHECKING:
     from jwtgate.control.commands import Running
     from jwtgate.control.counts import Kind
     from jwtgate.control.parts import Readiness
+    from jwtgate.jwks import StatusListView
+    from jwtgate.validator import DeniedAnswer, RevocationAnswer
 
+
+_PATIENCE = 1.0  # seconds for a worker to answer
 
 Values = Iterable[tuple[tuple[str, ...], float]]  # of labels, and the number
 
@@ -44,6 +49,7 @@ class Snapshot:
     kinds: Sequence[tuple[Kind, int]]
     workers: Sequence[Measurements]
     issuers: Sequence[IssuerView]
+    revocation: RevocationAnswer
     connections: dict[str, int]  # NGINX's own words → how many; empty when it cannot tell
 
 
@@ -97,6 +103,25 @@ def _issuers(
             found = value(view)
             if found is not None:
                 yield (view.name,), found
+
+    return values
+
+
+def _status_lists(value: Callable[[Sequence[StatusListView]], float | None]) -> Measure:
+    def values(snapshot: Snapshot) -> Values:
+        lists = snapshot.revocation.status_lists
+        for name in dict.fromkeys(each.issuer for each in lists):
+            found = value([each for each in lists if each.issuer == name])
+            if found is not None:
+                yield (name,), found
+
+    return values
+
+
+def _deny_list(value: Callable[[DeniedAnswer], float]) -> Measure:
+    def values(snapshot: Snapshot) -> Values:
+        denied = snapshot.revocation.deny_list
+        return [((), value(denied))] if denied.file is not None else []
 
     return values
 
@@ -206,6 +231,35 @@ ROWS = (
         ("issuer",),
         _issuers(lambda view: view.failures),
     ),
+    Row(GAUGE, "jwtgate_status_lists", "Status lists that are followed.", ("issuer",), _status_lists(len)),
+    Row(
+        GAUGE,
+        "jwtgate_status_lists_failing",
+        "Status lists whose last fetch failed.",
+        ("issuer",),
+        _status_lists(lambda lists: sum(each.error is not None for each in lists)),
+    ),
+    Row(
+        GAUGE,
+        "jwtgate_status_list_age_seconds",
+        "Since the issuer last confirmed the oldest of its status lists.",
+        ("issuer",),
+        _status_lists(lambda lists: max((each.age for each in lists if each.age is not None), default=None)),
+    ),
+    Row(
+        GAUGE,
+        "jwtgate_deny_list_entries",
+        "Entries of the deny-list that are in use.",
+        (),
+        _deny_list(lambda denied: denied.entries),
+    ),
+    Row(
+        GAUGE,
+        "jwtgate_deny_list_failing",
+        "1: the deny-list is not as its file says, since that cannot be read.",
+        (),
+        _deny_list(lambda denied: denied.error is not None),
+    ),
     Row(GAUGE, "jwtgate_nginx_connections", "Open connections of clients.", (), _nginx("active")),
     Row(COUNTER, "jwtgate_nginx_connections_accepted", "Connections accepted.", (), _nginx("accepts")),
     Row(COUNTER, "jwtgate_nginx_connections_handled", "Connections handled.", (), _nginx("handled")),
@@ -269,6 +323,7 @@ async def look(running: Running) -> Snapshot:
             for said in keys.values()
             if isinstance(said, Said)
         ),
+        revocation=await revocation_view(running.parts, _PATIENCE),
         connections=_connections(status.body.decode()) if isinstance(status, Said) else {},
     )
 

@@ -5,7 +5,8 @@ fetch_once       one issuer's keys, now: what a command needs
 StatusStore      the status lists of issuers that publish any, kept fresh alike
 Clocks           the time, for tests
 IssuerView       where an issuer's keys stand, for `jwtgate keys` and the metrics
-merged           the views of several workers as one
+StatusListView   where a status list stands, for the same
+merged           the views of several workers as one; merged_lists likewise
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 from jwtgate.jwks.clock import Clocks
 from jwtgate.jwks.source import fetch_once
 from jwtgate.jwks.status import StatusStore, fetch_list_once
+from jwtgate.jwks.status_view import StatusListView, merged_lists
 from jwtgate.jwks.store import KeyStore
 from jwtgate.jwks.view import IssuerView, KeyView, merged
 
@@ -21,8 +23,10 @@ __all__ = [
     "IssuerView",
     "KeyStore",
     "KeyView",
+    "StatusListView",
     "StatusStore",
     "fetch_list_once",
     "fetch_once",
     "merged",
+    "merged_lists",
 ]

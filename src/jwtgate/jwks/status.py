@@ -25,6 +25,7 @@ from jwtgate.jwks.clock import Clocks
 from jwtgate.jwks.fetch import Fetcher, Got, RefusedByIssuerError, Seen
 from jwtgate.jwks.printable import printable
 from jwtgate.jwks.shelf import Entry, Record, Shelf
+from jwtgate.jwks.status_view import StatusListView
 from jwtgate.jwks.store import KeyStore
 from jwtgate.keys.freshness import (
     Adopted,
@@ -167,6 +168,19 @@ class StatusStore:
         """Why the last fetch of a list failed; None when it did not."""
         followed = self._followed.get((issuer, uri))
         return None if followed is None else followed.error
+
+    def view(self) -> tuple[StatusListView, ...]:
+        """Where the lists stand."""
+        now = self._clocks.steady()
+        return tuple(
+            StatusListView(
+                issuer=each.issuer.name,
+                uri=each.uri,
+                age=None if each.state.confirmed_at is None else max(0.0, now - each.state.confirmed_at),
+                error=each.error,
+            )
+            for each in self._followed.values()
+        )
 
     async def need(self, issuer: str, uri: str) -> None:
         """Called when a token of `issuer` names a list that is not held; the plan permits its URI.

@@ -10,7 +10,7 @@ room       whether NGINX may cache another decision
 worker     one process with one socket
 """
 
-from jwtgate.validator.deny_file import DeniedAnswer
+from jwtgate.validator.deny_file import DeniedAnswer, RevocationAnswer
 from jwtgate.validator.extract import parse_authorization
 from jwtgate.validator.measured import BOUNDS, Measurements
 from jwtgate.validator.room import used_bytes
@@ -20,6 +20,7 @@ from jwtgate.validator.worker import (
     METRICS_PATH,
     READY_PATH,
     REFRESH_PATIENCE,
+    REVOCATION_PATH,
     WorkerSettings,
     listen,
     run_worker,
@@ -32,8 +33,10 @@ __all__ = [
     "METRICS_PATH",
     "READY_PATH",
     "REFRESH_PATIENCE",
+    "REVOCATION_PATH",
     "DeniedAnswer",
     "Measurements",
+    "RevocationAnswer",
     "WorkerSettings",
     "listen",
     "parse_authorization",

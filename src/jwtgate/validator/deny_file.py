@@ -18,6 +18,7 @@ import msgspec
 import structlog
 
 from jwtgate.errors import DenyListError
+from jwtgate.jwks import StatusListView  # noqa: TC001 -- msgspec reads it at run time
 from jwtgate.revocation import DenyList, read_deny_list
 
 if TYPE_CHECKING:
@@ -45,6 +46,13 @@ class DeniedAnswer(msgspec.Struct, frozen=True):
     file: str | None
     entries: int
     error: str | None
+
+
+class RevocationAnswer(msgspec.Struct, frozen=True):
+    """What a worker says about what it asks on each decision."""
+
+    status_lists: tuple[StatusListView, ...]
+    deny_list: DeniedAnswer
 
 
 class DenyFile:
@@ -104,6 +112,10 @@ class DenyFile:
                     self._complain(f"{self._path}: {error.strerror or error}")
                 except DenyListError as error:
                     self._complain(str(error))
+        return self.view()
+
+    def view(self) -> DeniedAnswer:
+        """Where it stands."""
         file = None if self._path is None else str(self._path)
         return DeniedAnswer(file, len(self._standing.denied or ()), self._error)
 

@@ -22,7 +22,7 @@ from jwtgate.jwks import KeyStore, StatusStore
 from jwtgate.revocation import Standing
 from jwtgate.tokens import VerifiedTokens
 from jwtgate.validator.app import Validator
-from jwtgate.validator.deny_file import DenyFile
+from jwtgate.validator.deny_file import DenyFile, RevocationAnswer
 from jwtgate.validator.measured import Measurements, Stopwatch
 from jwtgate.validator.respond import plain
 from jwtgate.validator.room import CacheRoom
@@ -52,6 +52,9 @@ REFRESH_PATIENCE = 15.0
 
 # Who has changed the deny-list tells a worker so here, by POST; it reads it and answers with a DeniedAnswer.
 DENIED_PATH = "/denied"
+
+# Where status lists and the deny-list stand: a RevocationAnswer.
+REVOCATION_PATH = "/revocation"
 
 # Bytes of verified tokens that a worker remembers.
 VERIFIED_TOKENS_BYTES = 64 * 1024 * 1024
@@ -143,6 +146,7 @@ class _Application:
             READY_PATH: self._ready,
             KEYS_PATH: self._keys,
             DENIED_PATH: self._look,
+            REVOCATION_PATH: self._revocation,
             METRICS_PATH: self._metrics,
         }
 
@@ -184,6 +188,11 @@ class _Application:
     async def _metrics(self, _request: Request) -> bytes:
         """What this worker has measured, as JSON."""
         return plain(200, msgspec.json.encode(self._measured()))
+
+    async def _revocation(self, _request: Request) -> bytes:
+        """Where status lists and the deny-list stand, as JSON."""
+        answer = RevocationAnswer(self._statuses.view(), self._denied.view())
+        return plain(200, msgspec.json.encode(answer))
 
     async def _look(self, _request: Request) -> bytes:
         """What is denied, as JSON, after a look at the file."""

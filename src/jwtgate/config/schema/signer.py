@@ -15,7 +15,6 @@ from jwtgate.config.schema.fields import (
     Lifetime,
     OrOne,
     Section,
-    Text,
     Texts,
     a_list,
     checked,
