@@ -141,8 +141,17 @@ def existing(watched: Watched) -> set[str]:
     wait_until(lambda: watched.value("jwtgate_decision_cache_total"))
     names = {name for name, _ in watched.samples()}
     assert len(names) > 15
-    return names | {"up"} | {f"jwtgate_nginx_{name}" for name in OF_STUB_STATUS}
+    return names | {"up"} | {f"jwtgate_nginx_{name}" for name in OF_STUB_STATUS} | OF_REVOCATION
 
+
+# Only of a gateway with status lists or a deny-list: tests/e2e/test_revocation.py.
+OF_REVOCATION = {
+    "jwtgate_status_lists",
+    "jwtgate_status_lists_failing",
+    "jwtgate_status_list_age_seconds",
+    "jwtgate_deny_list_entries",
+    "jwtgate_deny_list_failing",
+}
 
 # Only of an NGINX that was built with stub_status.
 OF_STUB_STATUS = ("connections", "connections_accepted_total", "connections_handled_total", "requests_total")

@@ -13,7 +13,9 @@ import pytest
 from jwtgate.nginx.binary import find_nginx
 from jwtgate.revocation import Denied, write_denied
 from support.gateway import Gateway, jwtgate, wait_until
+from support.http import request
 from support.issuer import AUDIENCE, URL, Issuer
+from support.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,8 +51,14 @@ def deny_list(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def gateway(nginx: Path, backend: Backend, issuer: Issuer, deny_list: Path) -> Iterator[Gateway]:
+def admin() -> str:
+    return f"127.0.0.1:{free_port()}"
+
+
+@pytest.fixture(scope="module")
+def gateway(nginx: Path, backend: Backend, issuer: Issuer, deny_list: Path, admin: str) -> Iterator[Gateway]:
     text = f"""
+admin: {admin}
 workers: 2
 deny_list: {deny_list}
 issuers:
@@ -102,7 +110,7 @@ def test_a_token_that_its_issuer_revokes_stops_working_within_max_age_and_stalen
 
 
 def test_jwtgate_keys_shows_the_status_lists_and_the_deny_list(
-    gateway: Gateway, issuer: Issuer, deny_list: Path
+    gateway: Gateway, issuer: Issuer, deny_list: Path, admin: str
 ) -> None:
     def told() -> dict[str, Any]:
         done = jwtgate("keys", "--json", "--config", str(gateway.configuration))
@@ -126,6 +134,14 @@ def test_jwtgate_keys_shows_the_status_lists_and_the_deny_list(
     assert f"status list  {issuer.list_url} of main" in shown
     assert f"deny-list  {deny_list}" in shown
     assert "the last good one is" in shown
+    metrics = request(admin, "/metrics").text.splitlines()
+    assert {
+        'jwtgate_status_lists{issuer="main"} 1.0',
+        'jwtgate_status_lists_failing{issuer="main"} 0.0',
+        "jwtgate_deny_list_entries 1.0",
+        "jwtgate_deny_list_failing 1.0",
+    } <= set(metrics)
+    assert any(line.startswith('jwtgate_status_list_age_seconds{issuer="main"} ') for line in metrics)
     deny_list.write_bytes(before)
     wait_until(lambda: told()["deny_list"] == {"file": str(deny_list), "entries": 0, "error": None})
 
