@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from bench.scenarios import costs, flood, growth, memory, policies, start, zipf
+from bench.scenarios import costs, flood, growth, memory, policies, start, storing, zipf
 
 SCENARIOS = {
     "costs": costs,
     "zipf": zipf,
     "flood": flood,
+    "storing": storing,
     "growth": growth,
     "policies": policies,
     "memory": memory,

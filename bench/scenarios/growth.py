@@ -1,4 +1,4 @@
-"""What more routes, issuers and keys cost a request: nothing, if all is compiled and looked up by hash."""
+"""What more routes, issuers, keys and revoked tokens cost a request: nothing, if all is looked up by hash."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ from bench.interleaved import Row, find, median
 from bench.interleaved import measure as take_turns
 from bench.markdown import LOAD_COLUMNS, load_cells, table
 from bench.scenarios.costs import new, repeated
-from bench.systems import AUDIENCE, jwtgate
+from bench.systems import AUDIENCE, issuer_of, jwtgate
 from jwtgate.keys import generate_signing_key
+from jwtgate.revocation import Denied, write_denied
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from bench.bench import Bench
 
-TITLE = "More routes, issuers, keys"
+TITLE = "More routes, issuers, keys, revoked tokens"
 
 KEYS_AN_ISSUER = 10
 
@@ -29,6 +30,7 @@ SIZES = {
     "1,000 routes": "1 issuer, 1 key, 4 routes",
     "10,000 routes": "1 issuer, 1 key, 4 routes",
     "1,000 issuers, 10,000 keys": "1 issuer, 1 key, 4 routes",
+    "1,000,000 revoked": "1 issuer, 1 key, 4 routes",
 }
 
 
@@ -45,6 +47,9 @@ def measure(bench: Bench) -> list[dict[str, Any]]:
         "10,000 routes": jwtgate.configuration(setting, routes=many_routes(10_000)),
         "1,000 issuers, 10,000 keys": jwtgate.configuration(
             setting, issuers=_issuers(1_000, bench.work), policies=_policy_of_all(1_000), routes=_ROUTE_OF_ALL
+        ),
+        "1,000,000 revoked": jwtgate.configuration(
+            setting, top=f"cache: {{max_size: 1g}}\ndeny_list: {_revoked(1_000_000, bench.work)}"
         ),
     }
     rows = []
@@ -80,6 +85,16 @@ def _issuers(number: int, work: Path) -> str:
         "algorithms: [ES256]}"
         for issuer in range(number - 1)
     )
+
+
+def _revoked(number: int, work: Path) -> Path:
+    """A deny-list of tokens of our issuer that never come."""
+    file = work / "denied.jsonl"
+    issuer = issuer_of("ES256")
+    with file.open("wb") as lines:
+        lines.writelines(write_denied(Denied(iss=issuer, jti=f"revoked-{each}")) for each in range(number))
+    file.chmod(0o600)
+    return file
 
 
 def _policy_of_all(number: int) -> str:

@@ -76,7 +76,9 @@ def serve(
     """`jwtgate up` with this configuration, until the block ends."""
     address = address or f"127.0.0.1:{free_port()}"
     file = directory / "gateway.yaml"
-    file.write_text(f"listen: {address}\nrun_dir: {directory}/run\n{text}")
+    # Metrics are on, as they are by default.
+    own = f"listen: {address}\nadmin: 127.0.0.1:{free_port()}\nrun_dir: {directory}/run\n"
+    file.write_text(own + text)
     command = [sys.executable, "-m", "jwtgate", "up", str(file), *(["--nginx", str(nginx)] if nginx else [])]
     log = directory / "log"
     log.unlink(missing_ok=True)

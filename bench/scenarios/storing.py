@@ -1,0 +1,47 @@
+"""As many new valid tokens as stubs of the validators let through, each twice, so that its decision is kept.
+
+The decision cache keeps to its share, and no request fails.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bench import cache_share
+from bench.goals import Goal
+
+if TYPE_CHECKING:
+    from bench.bench import Bench
+
+TITLE = "A storm of new tokens"
+
+SECONDS = 15
+
+
+def measure(bench: Bench) -> dict[str, float]:
+    """See cache_share.measure."""
+    bench.step(f"{SECONDS} s of new tokens")
+    return cache_share.measure(SECONDS, cache_share.SHARE)
+
+
+def goals(data: dict[str, float]) -> list[Goal]:
+    """Never over its share, nothing failed. How many come is up to the machine."""
+    name = "storm of new tokens"
+    rate = data["requests"] / data["seconds"] / 2
+    return [
+        Goal(f"{name}: most that the cache took of its share", data["most"] / data["share"] * 100, 100, "%"),
+        Goal(f"{name}: requests that failed", data["failed"] + data["refused"], 0, ""),
+        Goal(f"{name}: new tokens a second", rate, 20_000, "", at_least=True),
+    ]
+
+
+def markdown(data: dict[str, float]) -> str:
+    """A paragraph."""
+    rate = data["requests"] / data["seconds"] / 2
+    mib = 1024 * 1024
+    return (
+        "Stubs that verify nothing answer for the validators; each token comes twice. For "
+        f"{data['seconds']:.0f} s there were {rate:,.0f} new tokens a second, in {data['requests']:,} requests, of which "
+        f"{data['refused'] + data['failed']:.0f} failed. The cache took {data['most'] / mib:.1f} MiB at most of its "
+        f"{data['share'] / mib:.0f} MiB. Load, NGINX and stubs share both cores."
+    )
