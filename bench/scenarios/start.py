@@ -43,8 +43,7 @@ def _start(text: str, directory: Path, token: str, bench: Bench) -> float:
     bench.step("starting")
     address = f"127.0.0.1:{free_port()}"
     file = directory / "gateway.yaml"
-    own = f"listen: {address}\nadmin: 127.0.0.1:{free_port()}\nrun_dir: {directory}/run\n"
-    file.write_text(own + text)
+    file.write_text(f"listen: {address}\nadmin: off\nrun_dir: {directory}/run\n{text}")
     begin = time.monotonic()
     with running([sys.executable, "-m", "jwtgate", "up", str(file)], GATEWAY_CORE, directory / "log"):
         wait_until(lambda: _served(address, token), interval=0.005)

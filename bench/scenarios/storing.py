@@ -38,10 +38,11 @@ def goals(data: dict[str, float]) -> list[Goal]:
 def markdown(data: dict[str, float]) -> str:
     """A paragraph."""
     rate = data["requests"] / data["seconds"] / 2
-    mib = 1024 * 1024
+    failed = data["refused"] + data["failed"]
+    most, share = data["most"] / cache_share.MIB, data["share"] / cache_share.MIB
     return (
-        "Stubs that verify nothing answer for the validators; each token comes twice. For "
-        f"{data['seconds']:.0f} s there were {rate:,.0f} new tokens a second, in {data['requests']:,} requests, of which "
-        f"{data['refused'] + data['failed']:.0f} failed. The cache took {data['most'] / mib:.1f} MiB at most of its "
-        f"{data['share'] / mib:.0f} MiB. Load, NGINX and stubs share both cores."
+        "Stubs that verify nothing answer for the validators; each token comes twice. Load, NGINX and stubs share "
+        f"both cores. For {data['seconds']:.0f} s there were {rate:,.0f} new tokens a second, in "
+        f"{data['requests']:,} requests, of which {failed:.0f} failed. The cache took {most:.1f} MiB at most of "
+        f"its {share:.0f} MiB."
     )

@@ -46,7 +46,6 @@ def configuration(
     lines = [
         "version: 1",
         "access_log: off",
-        "admin: off",
         "workers: 1",
         f"upstreams: {{service: [http://{setting.service}]}}",
         f"defaults: {{staleness: {setting.staleness}s}}",
@@ -71,14 +70,13 @@ def configuration(
 
 @contextlib.contextmanager
 def serve(
-    text: str, directory: Path, nginx: Path | None = None, *, core: int = GATEWAY_CORE, address: str | None = None
+    text: str, directory: Path, nginx: Path | None = None, *, core: int = GATEWAY_CORE, metrics: bool = False
 ) -> Iterator[Running]:
-    """`jwtgate up` with this configuration, until the block ends."""
-    address = address or f"127.0.0.1:{free_port()}"
+    """`jwtgate up` with this configuration, until the block ends. `metrics`: count for Prometheus."""
+    address = f"127.0.0.1:{free_port()}"
     file = directory / "gateway.yaml"
-    # Metrics are on, as they are by default.
-    own = f"listen: {address}\nadmin: 127.0.0.1:{free_port()}\nrun_dir: {directory}/run\n"
-    file.write_text(own + text)
+    admin = f"127.0.0.1:{free_port()}" if metrics else "off"
+    file.write_text(f"listen: {address}\nadmin: {admin}\nrun_dir: {directory}/run\n{text}")
     command = [sys.executable, "-m", "jwtgate", "up", str(file), *(["--nginx", str(nginx)] if nginx else [])]
     log = directory / "log"
     log.unlink(missing_ok=True)

@@ -217,7 +217,10 @@ def _context(plan: Plan, site: Site) -> dict[str, object]:
         "decision_buffer": plan.decision_buffer,
         "decision_zone": f"jwtgate_decisions_{_digest(str(site.cache_dir / 'decisions'))}",
         "open_decisions": _open_decisions(len(plan.policies) * (len(servers) + len(plan.included))),
-        "decision_inactive": max((policy.staleness for policy in plan.policies.values()), default=0) + 5,
+        # Who comes back later than that finds no decision, and is new: theirs is not kept at once.
+        "decision_inactive": max(
+            (policy.staleness for policy in plan.policies.values() if policy.staleness), default=1
+        ),
         "jwks_zone": f"jwtgate_jwks_{_digest(str(site.cache_dir / 'jwks'))}",
         "caches_jwks": any(route.cache_jwks for route in plan.routes),
         "has_websockets": any(route.websocket for route in plan.routes),
