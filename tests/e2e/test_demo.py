@@ -348,7 +348,7 @@ def descendants(pid: int) -> list[int]:
     return found
 
 
-@pytest.mark.parametrize(("number", "starts"), [(signal.SIGINT, 2), (signal.SIGTERM, 1), (signal.SIGHUP, 1)])
+@pytest.mark.parametrize(("number", "starts"), [(signal.SIGINT, 2), (signal.SIGTERM, 1)])
 def test_ctrl_c_leaves_nothing_and_a_second_start_works(nginx: Path, number: signal.Signals, starts: int) -> None:
     with Demo(nginx) as demo:
         for start in range(starts):

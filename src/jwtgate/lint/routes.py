@@ -121,7 +121,11 @@ def _lost(scope: Scope, setter: str) -> Iterator[Finding]:
 def spoofable_identity(server: Server) -> Iterator[Finding]:
     """A header that says who somebody is in one location, and is the client's own in another."""
     gates = server.gates
-    passing = [each for each in server.locations if each.passes and id(each.node) not in gates]
+    passing = [
+        each
+        for each in server.locations
+        if each.passes and id(each.node) not in gates and not each.scope.own("internal")
+    ]
     for setter in ("proxy_set_header", "grpc_set_header"):
         named = {}
         for location in passing:

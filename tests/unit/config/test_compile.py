@@ -164,14 +164,19 @@ def test_sections_of_single_values() -> None:
         trusted_proxies="[10.0.0.0/8, 192.0.2.1]",
         realm="my gate",
         cache="{max_size: 128m}",
-        signer="{issuer: s, audience: [a, b], algorithm: ES512, listen: 3001, key_dir: keys, token_lifetime: 1h}",
+        signer="{issuer: 'https://s.example', audience: [a, b], algorithm: ES512, listen: 3001, "
+        "key_dir: keys, token_lifetime: 1h}",
     )
     assert given.run_dir == Path("/etc/jwtgate/run")
     assert given.trusted_proxies == ("10.0.0.0/8", "192.0.2.1/32")
     assert given.realm == "my gate"
     assert given.cache.max_size == 128 << 20
     assert given.signer is not None
-    assert (given.signer.issuer, given.signer.audience, given.signer.algorithms) == ("s", ("a", "b"), ("ES512",))
+    assert (given.signer.issuer, given.signer.audience, given.signer.algorithms) == (
+        "https://s.example",
+        ("a", "b"),
+        ("ES512",),
+    )
     assert (given.signer.listen, given.signer.place.key_dir) == ("0.0.0.0:3001", Path("/etc/jwtgate/keys"))
     assert (given.signer.token_lifetime, given.signer.jwks_max_age) == (3600, 300)
 
