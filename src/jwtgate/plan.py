@@ -173,6 +173,7 @@ class Policy:
     sources: tuple[TokenSource, ...] = AUTHORIZATION
     presence: Presence = "required"
     unsafe_allow_stale_status: bool = False  # a status list that cannot be had, or is too old, does not deny
+    shadow: Policy | None = None  # evaluated too and never enforced; in no Plan.policies, so nobody can ask it
 
     @property
     def lines(self) -> int:
@@ -181,8 +182,9 @@ class Policy:
 
     @property
     def inputs(self) -> Inputs:
-        """What it reads of the request beside the token."""
-        return inputs_of(self.requirement)
+        """What it, or its shadow, reads of the request beside the token."""
+        own = inputs_of(self.requirement)
+        return own if self.shadow is None else own | self.shadow.inputs
 
 
 @dataclass(frozen=True, slots=True)

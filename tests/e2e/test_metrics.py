@@ -60,10 +60,10 @@ def watched(nginx: Path, backend: Backend, issuer: Issuer) -> Iterator[Watched]:
 admin: {admin}
 issuers:
   main: {{issuer: {URL}, jwks: {issuer.jwks_url}, audience: {AUDIENCE}, algorithms: [{issuer.algorithm}]}}
-policies: {{caller-all: {{issuer: main}}}}
+policies: {{caller-all: {{issuer: main}}, caller-next: {{issuer: main}}}}
 upstreams: {{backend: http://{backend.address}}}
 routes:
-  - {{path: /x/, upstream: backend, policy: caller-all, staleness: 60s}}
+  - {{path: /x/, upstream: backend, policy: caller-all, shadow: caller-next, staleness: 60s}}
   - {{path: /uncached/, upstream: backend, policy: caller-all, staleness: 0}}
   - {{path: /public/, upstream: backend, public: true}}
 """

@@ -26,6 +26,7 @@ COMMANDS = (
     "explain",
     "test",
     "diff",
+    "shadow",
     "verify",
     "schema",
     "validator",

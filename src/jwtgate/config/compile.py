@@ -137,7 +137,13 @@ def _compile(
     compiled = compile_routes(validated, policies, issuers, overrides, report)
     upstreams = compile_upstreams(gateway.upstreams, files, report)
     _warn_of_unused(validated, named, report)
-    used_issuers = {name for policy in compiled.policies.values() for name in policy.issuers}
+    used_issuers = {
+        name
+        for policy in compiled.policies.values()
+        for each in (policy, policy.shadow)
+        if each is not None
+        for name in each.issuers
+    }
     used_upstreams = {route.upstream for route in compiled.routes}
     warn_of_query_tokens(gateway, report)
     _warn_of_trust_in_everyone(gateway.trusted_proxies, report)
@@ -231,7 +237,8 @@ def _warn_of_unused(validated: Validated, policies: Mapping[str, NamedPolicy], r
             "route",
             "policies",
             gateway.policies,
-            {route.policy for route in gateway.routes} | {each.policy for each in gateway.include.values()},
+            {name for route in gateway.routes for name in (route.policy, route.shadow)}
+            | {name for each in gateway.include.values() for name in (each.policy, each.shadow)},
         ),
         _Use("upstream", "route", "upstreams", gateway.upstreams, {route.upstream for route in gateway.routes}),
         _Use("issuer", "policy", "issuers", gateway.issuers, issuers),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeVar
 
 from jwtgate.config.problems import nearest
@@ -108,6 +108,7 @@ class _Need:
     identity: tuple[IdentityHeader, ...]
     sources: tuple[TokenSource, ...]
     unsafe_allow_stale_status: bool
+    shadow: Policy | None = None
 
 
 @dataclass(slots=True)
@@ -129,15 +130,33 @@ class Policies:
         need = _Need(
             name,
             first(section.staleness, defaults.staleness, _STALENESS),
-            first(section.bare_token, policy.bare_token, defaults.bare_token, False),
+            self._bare_token(name, section),
             _identity(first(section.identity, policy.identity, defaults.identity, {})),
-            first(section.token_from, policy.token_from, defaults.token_from, AUTHORIZATION),
+            self.sources(name, section),
             section.unsafe_allow_stale_status,
         )
+        if section.shadow is not None and section.shadow in self.named:
+            # All that NGINX has to know is the enforced policy's; only the decision is the shadow's own.
+            bare = self._bare_token(section.shadow, section)
+            shadow = replace(need, name=section.shadow, bare_token=bare)
+            need = replace(need, shadow=self._once(shadow))
+        made = self._once(need)
+        self.made[made.id] = made
+        return made
+
+    def sources(self, name: str, section: RouteSection | IncludeSection) -> tuple[TokenSource, ...]:
+        """Where the policy of this name takes tokens from, on this route."""
+        defaults, policy = self.gateway.defaults, self.gateway.policies[name]
+        return first(section.token_from, policy.token_from, defaults.token_from, AUTHORIZATION)
+
+    def _bare_token(self, name: str, section: RouteSection | IncludeSection) -> bool:
+        defaults, policy = self.gateway.defaults, self.gateway.policies[name]
+        return first(section.bare_token, policy.bare_token, defaults.bare_token, False)
+
+    def _once(self, need: _Need) -> Policy:
         made = self._by_need.get(need)
         if made is None:
             made = self._by_need[need] = self._make(need)
-            self.made[made.id] = made
         return made
 
     def _make(self, need: _Need) -> Policy:
@@ -159,6 +178,8 @@ class Policies:
             required["identity_bytes"] = self.gateway.identity_bytes
         if named.presence != "required":
             required["presence"] = named.presence
+        if need.shadow is not None:
+            required["shadow"] = need.shadow.id
         text = json.dumps(required, sort_keys=True, separators=(",", ":"))
         digest = hashlib.sha256(text.encode()).hexdigest()[:8]
         return Policy(
@@ -172,6 +193,7 @@ class Policies:
             sources=need.sources,
             presence=named.presence,
             unsafe_allow_stale_status=need.unsafe_allow_stale_status,
+            shadow=need.shadow,
         )
 
 

@@ -59,9 +59,11 @@ def compile_routes(
         check.route(section, path)
         make.route(section, path)
         check.query(make.policies.of(section), section, path)
+        check.shadow(make.policies, section, path)
     for name, included in validated.gateway.include.items():
         check.include(included, ("include", name))
         make.include(included, name)
+        check.shadow(make.policies, included, ("include", name))
     check.redirects()
     check.resources(make.routes)
     check_headers(make.policies.made, report)
@@ -97,6 +99,22 @@ class _Checks:
     def include(self, section: IncludeSection, path: Path) -> None:
         self._known("policies", section.policy, (*path, "policy"))
 
+    def shadow(self, policies: Policies, section: RouteSection | IncludeSection, path: Path) -> None:
+        """A shadow sees what NGINX sends for the policy that it stands beside."""
+        name, enforced, at = section.shadow, section.policy, (*path, "shadow")
+        if name is None or enforced is None:
+            return
+        self._known("policies", name, at)
+        if name == enforced:
+            hint = "name another policy, the one that is to take its place"
+            self.report.error(at, f'"{name}" is the policy that is enforced here, and its own shadow', hint)
+        elif {name, enforced} <= policies.named.keys() and (
+            policies.sources(name, section) != policies.sources(enforced, section)
+        ):
+            message = f'the shadow "{name}" takes tokens from elsewhere than the policy "{enforced}"'
+            hint = "write the same token_from in both, or one beside shadow, which counts for both"
+            self.report.error(at, message, hint)
+
     def serves_something(self) -> None:
         gateway = self.validated.gateway
         if gateway.routes or gateway.include or self.validated.problems:
@@ -128,6 +146,7 @@ class _Checks:
             self.report.error((*path, "public"), 'this route has both "policy" and "public"', hint, at_key=True)
         elif section.public:
             for key in (
+                "shadow",
                 "staleness",
                 "bare_token",
                 "identity",

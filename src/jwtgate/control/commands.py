@@ -15,6 +15,7 @@ import msgspec
 from jwtgate.control.keys import refresh_keys, show_keys
 from jwtgate.control.metrics import look
 from jwtgate.control.parts import Said, Silence
+from jwtgate.control.shadows import show_shadows
 from jwtgate.errors import ControlError
 from jwtgate.validator import DENIED_PATH, DeniedAnswer
 
@@ -115,5 +116,6 @@ COMMANDS: Mapping[str, Command] = {
     "reload": Command(reload, patience=200.0),
     "keys": Command(show_keys),
     "keys-refresh": Command(refresh_keys, patience=240.0),
+    "shadow": Command(show_shadows),
     "revoke": Command(revoke, patience=260.0),
 }

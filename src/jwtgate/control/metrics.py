@@ -140,6 +140,14 @@ def _nginx(word: str) -> Measure:
     return lambda snapshot: [((), snapshot.connections[word])] if word in snapshot.connections else []
 
 
+def _shadows(snapshot: Snapshot) -> Values:
+    sums: Counter[tuple[str, ...]] = Counter()
+    for worker in snapshot.workers:
+        for each in worker.shadows:
+            sums[each.policy, each.shadow, each.enforced, each.would_be] += each.count
+    return sums.items()
+
+
 COUNTER, GAUGE = CounterMetricFamily, GaugeMetricFamily
 
 ROWS = (
@@ -178,6 +186,13 @@ ROWS = (
         "Validators that call no decision cacheable, because the cache is over its share.",
         (),
         _workers(lambda worker: worker.cache_is_full),
+    ),
+    Row(
+        COUNTER,
+        "jwtgate_shadow_decisions",
+        "Decisions of validators that a shadow policy was asked about too, by what both said.",
+        ("policy", "shadow", "enforced", "would_be"),
+        _shadows,
     ),
     Row(GAUGE, "jwtgate_ready", "1: ready.", (), _one(lambda now: now.readiness.is_ready)),
     Row(

@@ -129,6 +129,7 @@ _OF_POLICY: Mapping[str, Callable[[Policy], str]] = {
     "policy": lambda policy: policy.name,
     "requirements": lambda policy: describe(policy.requirement),
     "issuers": lambda policy: _list(policy.issuers),
+    "shadow policy": lambda policy: policy.shadow.name if policy.shadow else "none",
     "a token is": lambda policy: {
         "required": "required",
         "optional": "optional: who sends none passes as anonymous",

@@ -4,6 +4,7 @@ extract    headers → credential
 app        one request, one decision
 respond    decision → what NGINX understands
 deny_file  what the operator denies, watched
+shadows    policies that are tried and not enforced
 measured   how long decisions take
 server     HTTP over a unix socket, as much of it as NGINX speaks
 room       whether NGINX may cache another decision
@@ -12,7 +13,7 @@ worker     one process with one socket
 
 from jwtgate.validator.deny_file import DeniedAnswer, RevocationAnswer
 from jwtgate.validator.extract import parse_authorization
-from jwtgate.validator.measured import BOUNDS, Measurements
+from jwtgate.validator.measured import BOUNDS, Measurements, ShadowCount
 from jwtgate.validator.room import used_bytes
 from jwtgate.validator.worker import (
     DENIED_PATH,
@@ -37,6 +38,7 @@ __all__ = [
     "DeniedAnswer",
     "Measurements",
     "RevocationAnswer",
+    "ShadowCount",
     "WorkerSettings",
     "listen",
     "parse_authorization",

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from jwtgate.jwks import KeyStore, StatusStore
     from jwtgate.policy import Request
     from jwtgate.validator.server import Headers
+    from jwtgate.validator.shadows import Shadows
 
 
 class Question(msgspec.Struct, frozen=True, gc=False):
@@ -46,6 +47,7 @@ class Validator:
         "_declaring",
         "_logging_in",
         "_room",
+        "_shadows",
         "_statuses",
         "_stopwatch",
         "_store",
@@ -61,6 +63,7 @@ class Validator:
         clock: Callable[[], float] = time.time,
         stopwatch: Stopwatch | None = None,
         logging_in: frozenset[str | None] = frozenset(),
+        shadows: Shadows | None = None,
     ) -> None:
         self._authenticate = authenticate
         self._declaring = authenticate.declaring | logging_in
@@ -70,6 +73,7 @@ class Validator:
         self._room = room
         self._clock = clock
         self._stopwatch = stopwatch or Stopwatch()
+        self._shadows = shadows
 
     def read(self, target: str, headers: Headers) -> Question:
         """What NGINX asks by this request."""
@@ -87,32 +91,37 @@ class Validator:
     def answer(self, question: Question) -> bytes | Coroutine[None, None, bytes]:
         """The answer; or, when something is to be waited for, a coroutine that will have it."""
         began = perf_counter()
-        outcome = self._decide(question)
+        now = self._clock()
+        outcome = self._decide(question, now)
         if isinstance(outcome, NeedKeys | NeedStatus):
-            return self._wait(outcome, question, began)
+            return self._wait(outcome, question, began, now)
         self._stopwatch.took(perf_counter() - began)
-        return self._say(outcome, question)
+        return self._say(outcome, question, now)
 
-    def _decide(self, question: Question) -> Outcome:
+    def _decide(self, question: Question, now: float) -> Outcome:
         return self._authenticate(
-            self._store.keysets, question.policy_id, question.credential, self._clock(), question.request
+            self._store.keysets, question.policy_id, question.credential, now, question.request
         )
 
-    def _say(self, outcome: Allow | Deny, question: Question) -> bytes:
+    def _say(self, outcome: Allow | Deny, question: Question, now: float) -> bytes:
+        if self._shadows is not None:
+            self._shadows.see(self._store.keysets, question, outcome, now)
         if isinstance(outcome, Deny):
             return deny(outcome, question.page)
         if outcome.token is not None:
-            self._store.used(outcome.token.key, self._clock())
+            self._store.used(outcome.token.key, now)
         return allow(outcome, cacheable=self._room())
 
-    async def _wait(self, outcome: Outcome, question: Question, began: float) -> bytes:
+    async def _wait(self, outcome: Outcome, question: Question, began: float, now: float) -> bytes:
         """Keys and a status list are waited for once each."""
         if isinstance(outcome, NeedKeys):
             await self._store.need(outcome.issuer, outcome.kid)
-            outcome = self._decide(question)
+            now = self._clock()
+            outcome = self._decide(question, now)
         if isinstance(outcome, NeedStatus):
             await self._statuses.need(outcome.issuer, outcome.uri)
-            outcome = self._decide(question)
+            now = self._clock()
+            outcome = self._decide(question, now)
         self._stopwatch.took(perf_counter() - began)
         decided = outcome.otherwise if isinstance(outcome, NeedKeys | NeedStatus) else outcome
-        return self._say(decided, question)
+        return self._say(decided, question, now)

@@ -14,6 +14,16 @@ import msgspec
 BOUNDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 
 
+class ShadowCount(msgspec.Struct, frozen=True):
+    """How often a policy decided `enforced` and its shadow `would_be`: allowed, or a reason."""
+
+    policy: str  # names in gateway.yaml
+    shadow: str
+    enforced: str
+    would_be: str
+    count: int
+
+
 class Measurements(msgspec.Struct, frozen=True):
     """What one worker has measured since its start, or several together."""
 
@@ -22,6 +32,7 @@ class Measurements(msgspec.Struct, frozen=True):
     remembered: int  # decisions about a token whose signature had been checked before
     verified_tokens: int  # tokens that are remembered now
     cache_is_full: bool  # no decision is called cacheable at the moment
+    shadows: tuple[ShadowCount, ...] = ()
 
     @property
     def decisions(self) -> int:

@@ -27,6 +27,7 @@ from jwtgate.validator.measured import Measurements, Stopwatch
 from jwtgate.validator.respond import plain
 from jwtgate.validator.room import CacheRoom
 from jwtgate.validator.server import Request, serve
+from jwtgate.validator.shadows import shadows_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -87,6 +88,7 @@ def run_worker(plan: Plan, settings: WorkerSettings) -> None:
     denied.load()
     logging_in = frozenset(route.policy for route in plan.routes if route.login)
     verified, stopwatch = VerifiedTokens(VERIFIED_TOKENS_BYTES), Stopwatch()
+    shadows = shadows_of(plan, verified, standing)
     validator = Validator(
         Authenticator(plan, verified, standing),
         store,
@@ -94,11 +96,17 @@ def run_worker(plan: Plan, settings: WorkerSettings) -> None:
         room=room,
         stopwatch=stopwatch,
         logging_in=logging_in,
+        shadows=shadows,
     )
 
     def measured() -> Measurements:
         return Measurements(
-            tuple(stopwatch.buckets), stopwatch.seconds, verified.hits, len(verified), room.is_full
+            tuple(stopwatch.buckets),
+            stopwatch.seconds,
+            verified.hits,
+            len(verified),
+            room.is_full,
+            shadows.counts if shadows is not None else (),
         )
 
     with listen(settings.socket, settings.owner) as listener:

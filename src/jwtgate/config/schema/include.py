@@ -12,6 +12,7 @@ class IncludeSection(Section):
     """A file for `jwtgate render --include`: a location that includes it asks this policy."""
 
     policy: Text = Field(description="The policy that decides who gets through.", examples=["caller"])
+    shadow: Text | None = Field(default=None, description="See the routes' shadow.", examples=["caller-next"])
     staleness: Staleness | None = Field(default=None, description="See the routes' staleness.", examples=["10s"])
     bare_token: bool | None = Field(default=None, description="See the routes' bare_token.")
     unsafe_allow_stale_status: bool = Field(default=False, description="See the routes' setting of that name.")

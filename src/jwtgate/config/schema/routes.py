@@ -51,6 +51,11 @@ class RouteSection(Section):
     policy: Text | None = Field(
         default=None, description="The policy that decides who gets through.", examples=["caller"]
     )
+    shadow: Text | None = Field(
+        default=None,
+        description="A policy that is evaluated too and never enforced; `jwtgate shadow` tells where it differs.",
+        examples=["caller-next"],
+    )
     public: bool = Field(default=False, description="Let everyone through.")
     strip_prefix: bool = Field(default=False, description="The service sees the path without the route's prefix.")
     redirect_slash: bool = Field(
