@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from bench.load import Load, Tokens, run
-from bench.processes import cpu_seconds, tree
+from bench.processes import cpu_by_process, tree
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -57,9 +57,9 @@ def _sample(row: Row, used: dict[tuple[str, str], int], seconds: int, *, first: 
     if warm and not row.tokens.fresh:
         run(url, row.tokens, connections=CONNECTIONS, seconds=warm)
     processes = tree(row.running.pid)
-    before = cpu_seconds(processes)
+    before = cpu_by_process(processes)
     load = run(url, row.tokens, connections=CONNECTIONS, seconds=row.seconds or seconds, offset=used[place])
-    spent = cpu_seconds(processes) - before
+    spent = sum(after - before[pid] for pid, after in cpu_by_process(processes).items() if pid in before)
     if load.failed or load.refused:
         raise SystemExit(f"{row.system}, {row.label}: {load}: these figures say nothing")
     if row.tokens.fresh:
