@@ -15,7 +15,7 @@ from support.signer_chaos import Plan, play
 if TYPE_CHECKING:
     from pathlib import Path
 
-PLAN = Plan(tokens=200, rotate_every=1, kill_every=3.0, threads=2, again_after=4.0)
+PLAN = Plan(tokens=200, rotate_every=1, kill_every=3.0, threads=2, pause=0.08, again_after=4.0)
 
 
 def check(place: SignerPlace, work: Path) -> None:

@@ -44,6 +44,7 @@ class Plan:
     kill_every: float
     threads: int = 4
     most_seconds: float = 3600.0  # the end, even if there are fewer tokens by then
+    pause: float = 0.0  # between two tokens of a client: few tokens still live through rotations
     again_after: float = 20.0  # a token is verified when it comes, and once more so much later
 
 
@@ -196,6 +197,7 @@ class _Run:
             self._remember(token)
             self._verify(connection, token)
             waiting.append((time.monotonic() + self._plan.again_after, token))
+            time.sleep(self._plan.pause)
             while waiting and waiting[0][0] <= time.monotonic():
                 self._verify(connection, waiting.popleft()[1])
         for at, token in waiting:
