@@ -100,7 +100,8 @@ def read_table(path: Path, environ: Mapping[str, str]) -> Table:
         text = path.read_bytes().decode()
     except (OSError, UnicodeDecodeError) as error:
         hint = "name a file of requests; see docs/testing-policies.md"
-        raise ConfigError([Problem(str(path), 0, 0, f"cannot be read: {error}", hint)]) from None
+        why = (error.strerror or "").lower() if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise ConfigError([Problem(str(path), 0, 0, f"cannot be read: {why}", hint)]) from None
     document = read_document(text, str(path), environ)
     if document.problems:
         raise ConfigError(document.problems)
