@@ -39,7 +39,6 @@ METHODS: Final = ("client_secret_basic", "client_secret_post", "private_key_jwt"
 ASSERTION_TYPE: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"  # RFC 7523, section 2.2
 MAX_ASSERTION_LIFETIME: Final = 3600  # seconds; some clients ask for no less
 _LEEWAY: Final = 30
-_UNKNOWN: Final = ""  # the bucket of all names that are no client's
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +132,7 @@ class Authenticator:
             return client
         match credentials:
             case Secret():
-                reason = self._refuse_secret(client, hashes, credentials.secret, now)
+                reason = self._refuse_secret(credentials, hashes, now)
             case Assertion():
                 # Not limited: nobody guesses a signature, and a limit would be a way to lock the client out.
                 reason = self._refuse_assertion(client, credentials, now)
@@ -141,18 +140,17 @@ class Authenticator:
             _fail(client, reason)
         return client
 
-    def _refuse_secret(self, client: Client | None, hashes: Sequence[str], secret: str, now: float) -> str | None:
+    def _refuse_secret(self, given: Secret, hashes: Sequence[str], now: float) -> str | None:
         """Why the secret is not the client's; None when it is. Raises OAuthError after too many wrong ones."""
-        bucket = client.id if client else _UNKNOWN
-        wait = self.attempts.wait(bucket, now)
+        wait = self.attempts.wait(given.client_id, now)
         if wait:
             description = "too many failed authentications"
             raise OAuthError(
                 "temporarily_unavailable", description, status=HTTPStatus.TOO_MANY_REQUESTS, retry_after=wait
             )
-        if self.secrets.check(hashes, secret):
+        if self.secrets.check(hashes, given.secret):
             return None
-        self.attempts.failed(bucket, now)
+        self.attempts.failed(given.client_id, now)
         return "wrong secret"
 
     def _refuse_assertion(self, client: Client | None, assertion: Assertion, now: float) -> str | None:

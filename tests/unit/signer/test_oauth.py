@@ -13,6 +13,8 @@ import pytest
 from jwtgate.keys import generate_signing_key
 from jwtgate.signer.status import BLOCK, status_bits
 from jwtgate.tokens import mint
+from jwtgate.signer import create_app, opened
+from jwtgate.signer.attempts import Attempts
 from support.signer import ISSUER, RunningSigner, settings
 
 if TYPE_CHECKING:
@@ -437,3 +439,31 @@ def test_guessing_is_slowed_and_locks_nobody_out_who_knows_the_secret(
         signer.clock.now += 7
         assert signer.http.post("/token", data=form, auth=("reports", "x")).status_code == 401
         assert signer.http.post("/token", data=form, auth=("reports", "x")).status_code == 429
+
+
+def test_a_stranger_cannot_tell_a_clients_name_from_nobodys(tmp_path_factory: pytest.TempPathFactory) -> None:
+    def refusals(name: str) -> list[tuple[int, bytes, str | None]]:
+        answers = [
+            signer.http.post("/token", data={"grant_type": "client_credentials"}, auth=(name, f"x{number}"))
+            for number in range(11)
+        ]
+        return [(answer.status_code, answer.content, answer.headers.get("retry-after")) for answer in answers]
+
+    with RunningSigner(settings(tmp_path_factory.mktemp("names") / "keys")) as signer:
+        signer.add("reports")
+        client = refusals("reports")
+        assert [status for status, _, _ in client] == [401] * 10 + [429]
+        # One after the other: what is counted of one name delays no other.
+        assert refusals("nobody") == client
+        assert refusals("no such name") == client
+        assert refusals("x" * 2000) == client
+
+
+def test_of_failures_the_longest_ago_are_forgotten_first_when_there_are_many() -> None:
+    attempts = Attempts()
+    for name in ("first", "second") * 10:
+        attempts.failed(name, 0.0)
+    assert attempts.wait("first", 0.0)
+    for number in range(9_999):
+        attempts.failed(str(number), 0.0)
+    assert (attempts.wait("first", 0.0), attempts.wait("second", 0.0)) == (0, 6)
