@@ -171,6 +171,12 @@ def test_a_script_gets_a_token_without_a_secret(signer: SignerProcess) -> None:
 def test_clients_are_listed_without_their_secrets(signer: SignerProcess, secret: str) -> None:
     listed = signer.command("client", "list").stdout
     assert re.search(r"^ *reports +secret +read write ", listed, re.MULTILINE)
+    signer.add("caller", "--audience", "services", "--exchange-to", "ledger", "--exchange-to", "billing")
+    assert re.search(
+        r"^ *caller +secret +services +exchange to ledger billing ",
+        signer.command("client", "list").stdout,
+        re.MULTILINE,
+    )
     assert secret not in listed
     assert "argon2" not in listed
 

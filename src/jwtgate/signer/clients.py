@@ -34,7 +34,10 @@ _SCOPE: Final = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]{1,128}")
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """What is registered. `audience` and `algorithm`: empty and None are the signer's own; times in seconds."""
+    """What is registered. `audience` and `algorithm`: empty and None are the signer's own; times in seconds.
+
+    `exchange_to`: audiences that a token which it exchanges may get without having had them.
+    """
 
     id: str
     created: float
@@ -44,6 +47,7 @@ class Client:
     token_lifetime: int | None = None
     may_exchange: bool = False
     may_introspect: bool = False
+    exchange_to: tuple[str, ...] = ()
     jwks: str | None = None
     secret_hash: str | None = field(default=None, repr=False)
     old_secret_hash: str | None = field(default=None, repr=False)
@@ -76,6 +80,7 @@ def add_client(store: Store, client: Client, *, secret: bool) -> str | None:
                 token_lifetime=client.token_lifetime,
                 may_exchange=client.may_exchange,
                 may_introspect=client.may_introspect,
+                exchange_to=json.dumps(client.exchange_to),
             )
         )
     return made
@@ -143,7 +148,7 @@ def _check(client: Client) -> None:
     for scope in client.scopes:
         if _SCOPE.fullmatch(scope) is None:
             raise SignerError(f"{scope!a} cannot be a scope: printable ASCII without spaces and quotes")
-    if "" in client.audience:
+    if "" in (*client.audience, *client.exchange_to):
         raise SignerError("an audience is empty")
     if client.token_lifetime is not None and client.token_lifetime < 1:
         raise SignerError("tokens that last for no time are of no use: 1s at least")
@@ -165,6 +170,7 @@ def _client(row: Row[Any]) -> Client:
         token_lifetime=row.token_lifetime,
         may_exchange=row.may_exchange,
         may_introspect=row.may_introspect,
+        exchange_to=tuple(json.loads(row.exchange_to)),
         jwks=row.jwks,
         secret_hash=row.secret_hash,
         old_secret_hash=row.old_secret_hash,

@@ -1,7 +1,7 @@
 """The two grants: client_credentials (RFC 6749, section 4.4) and token exchange (RFC 8693).
 
-Both only narrow. A token's audience and scope are among those registered for the client; an exchanged token's
-scope is among its subject token's too, and it ends with it.
+Both only narrow. A token's audience and scope are among those registered for the client. An exchanged token's are
+among its subject token's too, and it ends with it. What widens one is registered as such: `exchange_to`.
 """
 
 from __future__ import annotations
@@ -66,8 +66,9 @@ def token_exchange(issuer: TokenIssuer, client: Client, form: Form, now: float) 
         raise OAuthError("invalid_request", "the subject_token is not a valid token of this issuer")
     if not may_act(subject, client):
         raise OAuthError("invalid_request", "the subject_token names another party that may act")
-    allowed = client.audience or issuer.settings.audience
-    audience = _targets(form, allowed) or tuple(name for name in allowed if name in _texts(subject.get("aud")))
+    had = _texts(subject.get("aud"))
+    kept = tuple(name for name in client.audience or issuer.settings.audience if name in had)
+    audience = _targets(form, (*kept, *client.exchange_to)) or kept
     if not audience:
         raise OAuthError("invalid_target", "name the target: resource or audience")
     held = [scope for scope in str(subject.get("scope", "")).split() if scope in client.scopes]

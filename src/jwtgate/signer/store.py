@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from jwtgate.plan import SignerPlace
 
 DATABASE_FILE: Final = "signer.db"
-REVISION: Final = "0001"  # of the newest migration
+REVISION: Final = "0002"  # of the newest migration
 
 _WRITES: Final = "jwtgate_writes"
 _PATIENCE: Final = 5  # seconds that a statement waits for others

@@ -45,6 +45,7 @@ clients = Table(
     Column("token_lifetime", Integer),
     Column("may_exchange", Boolean, nullable=False),
     Column("may_introspect", Boolean, nullable=False),
+    Column("exchange_to", Text, nullable=False, server_default="[]"),
 )
 
 # The client assertions (private_key_jwt) that were used, until they expire: none is used twice.

@@ -38,6 +38,7 @@ def signer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSigner]:
         running.add("keyed", scopes=("read",), jwks=json.dumps({"keys": [KEY.public_jwk()]}))
         yield running
 
+        running.add("caller", scopes=("read",), may_exchange=True, exchange_to=("ledger",))
 
 @pytest.fixture(autouse=True)
 def later(signer: RunningSigner) -> None:
@@ -321,6 +322,8 @@ def test_the_actors_before_are_nested(signer: RunningSigner) -> None:
         ("orders", {"subject_token_type": "urn:ietf:params:oauth:token-type:saml2"}, "invalid_request"),
         ("orders", {"subject_token_type": ""}, "invalid_request"),
         ("orders", {"requested_token_type": "urn:ietf:params:oauth:token-type:id_token"}, "invalid_request"),
+        ("caller", {"audience": "billing"}, "invalid_target"),  # the subject's, not the client's
+        ("caller", {"audience": ["ledger", "billing"]}, "invalid_target"),
         ("orders", {"subject_token": "x.y.z"}, "invalid_request"),
         ("orders", {"subject_token": ""}, "invalid_request"),
         ("orders", {"actor_token": "x"}, "invalid_request"),
@@ -333,6 +336,21 @@ def test_an_exchange_never_widens(signer: RunningSigner, client: str, form: dict
 def test_a_token_for_another_party_is_exchanged_by_nobody_else(signer: RunningSigner) -> None:
     key = signer.signer.ring.signing(signer.clock.now)
     claims = claims_of(signer.token("reports"))
+def test_an_audience_that_the_token_lacked_takes_a_policy_of_its_own(signer: RunningSigner) -> None:
+    subject = signer.token("reports", audience="services")
+    # A client's own audience is no reason to get it for others.
+    refused(exchange(signer, "orders", subject, audience="billing"), 400, "invalid_target")
+    refused(exchange(signer, "orders", subject), 400, "invalid_target")
+    answer = exchange(signer, "caller", subject, audience="ledger")
+    assert answer.status_code == 200, answer.text
+    claims = claims_of(answer.json()["access_token"])
+    assert (claims["aud"], claims["sub"], claims["scope"]) == ("ledger", "reports", "read")
+    # It is given to whoever asks for it, and never besides; nor does the client get it for itself.
+    assert claims_of(exchange(signer, "caller", subject).json()["access_token"])["aud"] == "services"
+    own = signer.post("/token", "caller", grant_type="client_credentials", audience="ledger")
+    refused(own, 400, "invalid_target")
+
+
     mine = mint({**claims, "may_act": {"sub": "orders"}}, key, typ="at+jwt")
     others = mint({**claims, "may_act": {"sub": "plain"}}, key, typ="at+jwt")
     assert exchange(signer, "orders", mine).status_code == 200

@@ -19,6 +19,7 @@ import jwtgate.signer.migrations
 from jwtgate.errors import StartError, StoreError
 from jwtgate.plan import SignerPlace
 from jwtgate.signer import create_app, opened
+from jwtgate.signer.clients import Client, add_client, list_clients
 from jwtgate.signer.store import REVISION, open_store
 from jwtgate.signer.tables import metadata
 from support.gateway import wait_until
@@ -37,6 +38,20 @@ def test_the_migrations_make_the_tables(place: SignerPlace) -> None:
 
 def test_the_newest_migration_is_the_one_that_the_store_knows() -> None:
     assert ScriptDirectory(str(Path(jwtgate.signer.migrations.__file__).parent)).get_current_head() == REVISION
+
+
+def test_clients_of_an_older_database_stay_and_exchange_to_nothing(place: SignerPlace) -> None:
+    store = open_store(place)
+    add_client(store, Client(id="orders", created=NOW, may_exchange=True), secret=True)
+    with store.write() as connection:
+        connection.execute(text("ALTER TABLE clients DROP COLUMN exchange_to"))
+        connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
+    store.close()
+    store = open_store(place)
+    assert [(client.id, client.may_exchange, client.exchange_to) for client in list_clients(store)] == [
+        ("orders", True, ())
+    ]
+    store.close()
 
 
 def test_a_database_of_a_newer_version_is_refused(place: SignerPlace) -> None:

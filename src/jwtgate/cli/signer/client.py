@@ -54,7 +54,15 @@ def add(
     token_lifetime: Annotated[
         int | None, typer.Option(parser=seconds, metavar="TIME", help="How long its tokens last, if shorter.")
     ] = None,
-    exchange: Annotated[bool, typer.Option("--exchange", help="It may exchange tokens (RFC 8693).")] = False,
+    exchange: Annotated[
+        bool, typer.Option("--exchange", help="It may exchange tokens for narrower ones (RFC 8693).")
+    ] = False,
+    exchange_to: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME", help="It may exchange tokens for ones with this audience, had or not; repeatable."
+        ),
+    ] = None,
     introspect: Annotated[
         bool, typer.Option("--introspect", help="It may ask about any token (RFC 7662).")
     ] = False,
@@ -75,7 +83,8 @@ def add(
         audience=tuple(audience or ()),
         algorithm=algorithm,
         token_lifetime=token_lifetime,
-        may_exchange=exchange,
+        may_exchange=exchange or bool(exchange_to),
+        exchange_to=tuple(exchange_to or ()),
         may_introspect=introspect,
         jwks=None if public_key is None else public_keys(_read(public_key)),
     )
@@ -94,9 +103,8 @@ def list_(config: Config = None, key_dir: KeyDir = None, database_env: DatabaseE
     table = Table("client", "authenticates by", "scopes", "audience", "may", "since", box=None)
     for one in found:
         ways = [way for way, there in (("secret", one.secret_hash), ("private_key_jwt", one.jwks)) if there]
-        may = [
-            what for what, there in (("exchange", one.may_exchange), ("introspect", one.may_introspect)) if there
-        ]
+        exchange = " ".join(("exchange to", *one.exchange_to)) if one.exchange_to else "exchange"
+        may = [what for what, there in ((exchange, one.may_exchange), ("introspect", one.may_introspect)) if there]
         table.add_row(
             one.id,
             ", ".join(ways),
