@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import traceback
 from typing import TYPE_CHECKING, Final
 
+import structlog
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
@@ -12,6 +14,8 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from jwtgate.signer.oauth_errors import OAuthError
+
+_log = structlog.get_logger()
 
 # RFC 6749, section 5.1: tokens are kept by nobody on the way.
 NO_STORE: Final = {"Cache-Control": "no-store", "Pragma": "no-cache"}
@@ -57,4 +61,21 @@ def problem(_request: Request, error: Exception) -> Response:
         status_code=error.status_code,
         media_type="application/problem+json",
         headers=error.headers,
+    )
+
+
+def failure(_request: Request, _error: Exception) -> Response:
+    """The same for what must not happen, where OAuth has no words for it. Starlette raises it on: it is logged."""
+    return JSONResponse(
+        {"status": 500, "title": "Internal Server Error"}, status_code=500, media_type="application/problem+json"
+    )
+
+
+def log_bug(error: Exception) -> None:
+    """Log what must not happen: its kind and where it was. Without its text, which may hold somebody's secret."""
+    frames = traceback.extract_tb(error.__traceback__)
+    _log.error(
+        "unexpected error",
+        error=type(error).__name__,
+        at=[f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames],
     )

@@ -16,7 +16,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 
 from jwtgate.errors import JwtgateError
-from jwtgate.signer.answers import problem
+from jwtgate.signer.answers import failure, problem
 from jwtgate.signer.authentication import Authenticator
 from jwtgate.signer.example_token import unsafe_example_token_route
 from jwtgate.signer.issue import TokenIssuer
@@ -74,7 +74,9 @@ def create_app(
             with contextlib.suppress(asyncio.CancelledError):
                 await task
 
-    app = Starlette(routes=routes, lifespan=lifespan, exception_handlers={HTTPException: problem})
+    app = Starlette(
+        routes=routes, lifespan=lifespan, exception_handlers={HTTPException: problem, Exception: failure}
+    )
     # A redirect from `/jwk/` would be built from the client's Host header.
     app.router.redirect_slashes = False
     return app

@@ -17,7 +17,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from jwtgate.errors import StoreError
-from jwtgate.signer.answers import NO_STORE, refusal
+from jwtgate.signer.answers import NO_STORE, log_bug, refusal
 from jwtgate.signer.authentication import Authenticator, read_credentials
 from jwtgate.signer.forms import Form, read_form
 from jwtgate.signer.grants import grant_token
@@ -73,6 +73,9 @@ class OAuthEndpoints:
             _log.error("the database cannot be used", error=str(error))
             unavailable = OAuthError("temporarily_unavailable", "try again in a moment", retry_after=_RETRY_AFTER)
             return refusal(self.issuer.settings.issuer, unavailable)
+        except Exception as error:  # noqa: BLE001 -- whatever it was: clients read JSON, and learn no details
+            log_bug(error)
+            return refusal(self.issuer.settings.issuer, OAuthError("server_error", "the signer's log says more"))
         return Response(headers=NO_STORE) if body is None else JSONResponse(body, headers=NO_STORE)
 
     def _work(self, work: Work, form: Form, authorization: list[str]) -> dict[str, Any] | None:

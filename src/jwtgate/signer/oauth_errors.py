@@ -16,12 +16,14 @@ ErrorCode = Literal[
     "unsupported_grant_type",
     "invalid_scope",
     "invalid_target",
+    "server_error",
     "temporarily_unavailable",
 ]
 
 # Everything else is 400.
 _STATUS: Final[dict[str, int]] = {
     "invalid_client": HTTPStatus.UNAUTHORIZED,
+    "server_error": HTTPStatus.INTERNAL_SERVER_ERROR,
     "temporarily_unavailable": HTTPStatus.SERVICE_UNAVAILABLE,
 }
 

@@ -9,16 +9,19 @@ from typing import TYPE_CHECKING, Any
 
 import jwt
 import pytest
+from starlette.testclient import TestClient
+from structlog.testing import capture_logs
 
 from jwtgate.keys import generate_signing_key
-from jwtgate.signer.status import BLOCK, status_bits
-from jwtgate.tokens import mint
 from jwtgate.signer import create_app, opened
 from jwtgate.signer.attempts import Attempts
-from support.signer import ISSUER, RunningSigner, settings
+from jwtgate.signer.status import BLOCK, status_bits
+from jwtgate.tokens import mint
+from support.signer import ISSUER, NOW, RunningSigner, settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 KEY = generate_signing_key("ES256")
 EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
@@ -35,10 +38,10 @@ def signer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSigner]:
         running.add("short", token_lifetime=60)
         running.add("orders", scopes=("read", "admin"), audience=("billing",), may_exchange=True)
         running.add("gateway", may_introspect=True)
+        running.add("caller", scopes=("read",), may_exchange=True, exchange_to=("ledger",))
         running.add("keyed", scopes=("read",), jwks=json.dumps({"keys": [KEY.public_jwk()]}))
         yield running
 
-        running.add("caller", scopes=("read",), may_exchange=True, exchange_to=("ledger",))
 
 @pytest.fixture(autouse=True)
 def later(signer: RunningSigner) -> None:
@@ -319,11 +322,11 @@ def test_the_actors_before_are_nested(signer: RunningSigner) -> None:
         ("orders", {"scope": "admin"}, "invalid_scope"),  # the client's, not the subject's
         ("orders", {"audience": "services"}, "invalid_target"),
         ("orders", {"resource": API}, "invalid_target"),
+        ("caller", {"audience": "billing"}, "invalid_target"),  # the subject's, not the client's
+        ("caller", {"audience": ["ledger", "billing"]}, "invalid_target"),
         ("orders", {"subject_token_type": "urn:ietf:params:oauth:token-type:saml2"}, "invalid_request"),
         ("orders", {"subject_token_type": ""}, "invalid_request"),
         ("orders", {"requested_token_type": "urn:ietf:params:oauth:token-type:id_token"}, "invalid_request"),
-        ("caller", {"audience": "billing"}, "invalid_target"),  # the subject's, not the client's
-        ("caller", {"audience": ["ledger", "billing"]}, "invalid_target"),
         ("orders", {"subject_token": "x.y.z"}, "invalid_request"),
         ("orders", {"subject_token": ""}, "invalid_request"),
         ("orders", {"actor_token": "x"}, "invalid_request"),
@@ -333,9 +336,6 @@ def test_an_exchange_never_widens(signer: RunningSigner, client: str, form: dict
     refused(exchange(signer, client, signer.token("reports"), **form), 400, error)
 
 
-def test_a_token_for_another_party_is_exchanged_by_nobody_else(signer: RunningSigner) -> None:
-    key = signer.signer.ring.signing(signer.clock.now)
-    claims = claims_of(signer.token("reports"))
 def test_an_audience_that_the_token_lacked_takes_a_policy_of_its_own(signer: RunningSigner) -> None:
     subject = signer.token("reports", audience="services")
     # A client's own audience is no reason to get it for others.
@@ -351,6 +351,9 @@ def test_an_audience_that_the_token_lacked_takes_a_policy_of_its_own(signer: Run
     refused(own, 400, "invalid_target")
 
 
+def test_a_token_for_another_party_is_exchanged_by_nobody_else(signer: RunningSigner) -> None:
+    key = signer.signer.ring.signing(signer.clock.now)
+    claims = claims_of(signer.token("reports"))
     mine = mint({**claims, "may_act": {"sub": "orders"}}, key, typ="at+jwt")
     others = mint({**claims, "may_act": {"sub": "plain"}}, key, typ="at+jwt")
     assert exchange(signer, "orders", mine).status_code == 200
@@ -439,6 +442,32 @@ def test_nobody_revokes_the_token_of_another(signer: RunningSigner) -> None:
     refused(signer.http.post("/revoke", data={"token": token}), 401, "invalid_client")
 
 
+# What must not happen
+
+
+def test_an_unexpected_error_is_json_without_details_and_logged_without_values(tmp_path: Path) -> None:
+    problems: list[Exception] = []
+
+    def clock() -> float:
+        if problems:
+            raise problems[0]
+        return NOW
+
+    given = settings(tmp_path / "keys")
+    with opened(given, NOW) as signer, capture_logs() as logs:
+        app = create_app(given, signer.store, signer.ring, clock=clock)
+        http = TestClient(app, raise_server_exceptions=False)
+        problems.append(RuntimeError("s3cret"))
+        for path in ("/token", "/introspect", "/revoke"):
+            refused(http.post(path, data={"grant_type": "x"}, auth=("reports", "x")), 500, "server_error")
+        answer = http.get("/jwk")
+        assert (answer.status_code, answer.headers["content-type"]) == (500, "application/problem+json")
+        assert "s3cret" not in answer.text
+    assert [(line["log_level"], line["error"]) for line in logs] == [("error", "RuntimeError")] * 3
+    assert all(line["at"][-1].endswith(" clock") for line in logs)
+    assert "s3cret" not in str(logs)
+
+
 # Failed authentication
 
 
@@ -460,15 +489,16 @@ def test_guessing_is_slowed_and_locks_nobody_out_who_knows_the_secret(
 
 
 def test_a_stranger_cannot_tell_a_clients_name_from_nobodys(tmp_path_factory: pytest.TempPathFactory) -> None:
-    def refusals(name: str) -> list[tuple[int, bytes, str | None]]:
-        answers = [
-            signer.http.post("/token", data={"grant_type": "client_credentials"}, auth=(name, f"x{number}"))
-            for number in range(11)
-        ]
-        return [(answer.status_code, answer.content, answer.headers.get("retry-after")) for answer in answers]
-
     with RunningSigner(settings(tmp_path_factory.mktemp("names") / "keys")) as signer:
         signer.add("reports")
+
+        def refusals(name: str) -> list[tuple[int, bytes, str | None]]:
+            answers = [
+                signer.http.post("/token", data={"grant_type": "client_credentials"}, auth=(name, f"x{number}"))
+                for number in range(11)
+            ]
+            return [(answer.status_code, answer.content, answer.headers.get("retry-after")) for answer in answers]
+
         client = refusals("reports")
         assert [status for status, _, _ in client] == [401] * 10 + [429]
         # One after the other: what is counted of one name delays no other.
