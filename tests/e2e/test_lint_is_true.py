@@ -110,6 +110,24 @@ CASES = {
         ("allow all; ", ""),
         "/b/x",
     ),
+    "every address is allowed before everyone is denied": Case(
+        "unprotected",
+        REFUSES + PROTECTED % "" + "location /b/ { allow 0.0.0.0/0; deny all; " + SERVICE + " }",
+        ("allow 0.0.0.0/0; ", ""),
+        "/b/x",
+    ),
+    "other methods are allowed": Case(
+        "unprotected",
+        REFUSES + PROTECTED % "" + "location /b/ { deny all; limit_except POST { allow all; } " + SERVICE + " }",
+        ("allow all;", ""),
+        "/b/x",
+    ),
+    "other methods reach a service": Case(
+        "unprotected",
+        REFUSES + PROTECTED % "" + "location /b/ { root /none; limit_except POST { " + SERVICE + " } }",
+        ("root /none;", "root /none; auth_request /auth;"),
+        "/b/x",
+    ),
     "a cached decision of another": Case(
         "auth-cache-key",
         CACHES.replace("KEY", "proxy_cache_key same;") + PROTECTED % "",

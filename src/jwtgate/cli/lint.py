@@ -59,18 +59,23 @@ def _read(configuration: str | None, nginx: str | None) -> tuple[Directive, ...]
     if configuration is None:
         return read_dump(_dump(nginx))
     if configuration == "-":
-        return read_dump(sys.stdin.read())
+        return read_dump(_text(sys.stdin.buffer.read()))
     path = Path(configuration)
-    if path.is_file() and is_dump(text := path.read_text(errors="replace")):
+    if path.is_file() and is_dump(text := _text(path.read_bytes())):
         return read_dump(text)
     return read_file(path)
+
+
+def _text(octets: bytes) -> str:
+    """What NGINX takes as it is: comments and names can be in any encoding."""
+    return octets.decode("utf-8", errors="replace")
 
 
 def _dump(nginx: str | None) -> str:
     found = find_nginx(nginx)
     result = subprocess.run(  # noqa: S603 - an NGINX that find_nginx has inspected
-        [str(found.path), "-T", "-q"], capture_output=True, text=True, check=False, timeout=60
+        [str(found.path), "-T", "-q"], capture_output=True, check=False, timeout=60
     )
     if result.returncode != 0:
-        raise LintError(f"NGINX refuses its own configuration:\n{result.stderr.strip()}")
-    return result.stdout
+        raise LintError(f"NGINX refuses its own configuration:\n{_text(result.stderr).strip()}")
+    return _text(result.stdout)

@@ -79,7 +79,7 @@ def read_file(path: Path) -> tuple[Directive, ...]:
 
     def text(name: str) -> str:
         try:
-            return Path(name).read_text(errors="replace")
+            return Path(name).read_text(encoding="utf-8", errors="replace")
         except OSError as error:
             raise LintError(f"{name} cannot be read: {error.strerror}") from error
 
@@ -93,13 +93,18 @@ def read_file(path: Path) -> tuple[Directive, ...]:
 def _parse(name: str, files: _Files, depth: int) -> tuple[Directive, ...]:
     if depth > _MAX_DEPTH:
         raise LintError(f"{name} is included more than {_MAX_DEPTH} deep: does it include itself?")
-    with tempfile.NamedTemporaryFile("w", prefix="jwtgate-lint-") as file:  # crossplane reads from files only
-        file.write(files.text(name))
+    text = files.text(name)
+    if "\0" in text:
+        raise LintError(f"{name} is a binary file: expected an nginx.conf, or what `nginx -T` prints")
+    # crossplane reads from files only
+    with tempfile.NamedTemporaryFile("w", encoding="utf-8", prefix="jwtgate-lint-") as file:
+        file.write(text)
         file.flush()
         parsed = crossplane.parse(file.name, single=True, check_ctx=False, check_args=False)
     if parsed["errors"]:
         error = parsed["errors"][0]
-        said = re.sub(r" in \S+:\d+$", "", error["error"])
+        # Where it understands nothing at all it says nothing either.
+        said = re.sub(r" in \S+:\d+$", "", error["error"]) or "this is not the grammar of an nginx.conf"
         raise LintError(f"{name}:{error['line'] or 1}: {said}.\nLet NGINX check the configuration first: nginx -t")
     return tuple(_directives(parsed["config"][0]["parsed"], name, files, depth))
 

@@ -32,18 +32,22 @@ def unprotected(server: Server) -> Iterator[Finding]:
     """A service that anyone reaches. `auth_request off;` in the location says that this is meant."""
     gates, inside = server.gates, _reached_unasked(server)
     for location in server.locations:
-        if not location.passes or location.protected or id(location.node) in gates:
+        way = next(((scope, lines) for scope, lines in location.ways if lines and not scope.protected), None)
+        if way is None or id(location.node) in gates:
             continue
         if not location.reachable and id(location.node) not in inside:
             continue
         if any(each.args == ("off",) for each in location.scope.own("auth_request")):
             continue
-        line = location.passes[0]
+        scope, (line, *_) = way
+        methods = (
+            f" for methods other than {', '.join(scope.node.args)}" if scope.node.name == "limit_except" else ""
+        )
         yield at(
-            line,
+            line if not methods else scope.node,
             "unprotected",
             "warning" if gates else "note",
-            f"nothing protects `{location}`: everyone reaches {_service(line)}",
+            f"nothing protects `{location}`{methods}: everyone reaches {_service(line)}",
             "write `auth_request` in the location or the server; if it is meant so, say it: auth_request off;",
         )
 

@@ -17,11 +17,13 @@ if TYPE_CHECKING:
     from jwtgate.lint.effective import Directive
 
 PASSES = ("proxy_pass", "grpc_pass", "fastcgi_pass", "uwsgi_pass", "scgi_pass", "memcached_pass")
+# What means every address, to `allow` and `deny`; IPv4's and IPv6's.
+_EVERYONE = (frozenset({"all", "0.0.0.0/0"}), frozenset({"all", "::/0"}))
 
 
 @dataclass(frozen=True)
 class Scope:
-    """A block of http, server, location, or an `if` in a location, and what is around it."""
+    """A block of http, server, location, `if` or `limit_except`, and what is around it."""
 
     node: Directive
     outer: Scope | None
@@ -53,6 +55,20 @@ class Scope:
         return found[-1].args[0] if found and found[-1].args else default
 
     @property
+    def protected(self) -> bool:
+        """Whether something looks at who asks."""
+        if self.value("auth_request", "off") != "off":
+            return True
+        if any(self.value(name, "off") != "off" for name in ("auth_basic", "auth_jwt")):
+            return True
+        return self.value("ssl_verify_client") == "on" or all(map(self._refuses_all, _EVERYONE))
+
+    def _refuses_all(self, everyone: frozenset[str]) -> bool:
+        """Whether no address of one family passes: after `allow all`, a `deny all` is never reached."""
+        rules = [each.name for each in self.effective("access") if each.args and each.args[0] in everyone]
+        return rules[:1] == ["deny"]
+
+    @property
     def server(self) -> Directive:
         """The server block that it is in."""
         return self.node if self.node.name == "server" or self.outer is None else self.outer.server
@@ -60,10 +76,11 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class Location:
-    """A location and the `if` blocks in it."""
+    """A location, and the blocks in it whose settings replace its own: `if`, and `limit_except`."""
 
     scope: Scope
     ifs: tuple[Scope, ...]
+    limits: tuple[Scope, ...] = ()
 
     def __str__(self) -> str:
         return f"location {' '.join(self.node.args)}"
@@ -98,22 +115,24 @@ class Location:
 
     @property
     def passes(self) -> tuple[Directive, ...]:
-        """The lines that hand requests to a service, those in an `if` included."""
-        return tuple(each for scope in (self.scope, *self.ifs) for each in scope.node.inner(*PASSES))
+        """The lines that hand requests to a service, those in an `if` or `limit_except` included."""
+        return tuple(each for _, lines in self.ways for each in lines)
+
+    @property
+    def ways(self) -> Iterator[tuple[Scope, tuple[Directive, ...]]]:
+        """By which settings requests are let through, and the lines that then hand them to a service.
+
+        `limit_except` replaces them for the methods that it does not name, the service only if it names one.
+        """
+        own = tuple(each for scope in (self.scope, *self.ifs) for each in scope.node.inner(*PASSES))
+        yield self.scope, own
+        for limit in self.limits:
+            yield limit, tuple(limit.node.inner(*PASSES)) or own
 
     @property
     def protected(self) -> bool:
-        """Whether something looks at who asks."""
-        if self.ask is not None:
-            return True
-        for name in ("auth_basic", "auth_jwt"):
-            if self.scope.value(name, "off") != "off":
-                return True
-        # The first rule for everyone decides: after `allow all`, a `deny all` is never reached.
-        everyone = [each.name for each in self.scope.effective("access") if each.args == ("all",)]
-        if everyone[:1] == ["deny"]:
-            return True
-        return self.scope.value("ssl_verify_client") == "on"
+        """Whether something looks at who asks, by whatever method."""
+        return all(scope.protected for scope, _ in self.ways)
 
 
 @dataclass(slots=True)
@@ -163,7 +182,8 @@ def servers(tree: tuple[Directive, ...]) -> Iterator[Server]:
 def _locations(scope: Scope) -> Iterator[Location]:
     for node in scope.node.inner("location"):
         inner = Scope(node, scope)
-        yield Location(inner, tuple(Scope(each, inner) for each in node.inner("if")))
+        blocks = {name: tuple(Scope(each, inner) for each in node.inner(name)) for name in ("if", "limit_except")}
+        yield Location(inner, blocks["if"], blocks["limit_except"])
         yield from _locations(inner)
 
 

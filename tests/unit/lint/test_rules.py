@@ -44,6 +44,27 @@ CASES: dict[str, list[tuple[str, str]]] = {
             "location / { allow all; deny all; proxy_pass http://b; }",
             "location / { allow 10.0.0.0/8; deny all; proxy_pass http://b; }",
         ),
+        ("location / { deny 0.0.0.0/0; proxy_pass http://b; }", "location / { deny all; proxy_pass http://b; }"),
+        (
+            "location / { allow 0.0.0.0/0; deny all; proxy_pass http://b; }",
+            "location / { deny 0.0.0.0/0; deny ::/0; proxy_pass http://b; }",
+        ),
+        (
+            "location / { allow ::/0; deny all; proxy_pass http://b; }",
+            "location / { allow fe80::/10; deny all; proxy_pass http://b; }",
+        ),
+        (
+            "location / { limit_except GET { proxy_pass http://b; } }",
+            "location / { limit_except GET { deny all; proxy_pass http://b; } }",
+        ),
+        (
+            "location / { deny all; limit_except GET { allow all; } proxy_pass http://b; }",
+            "location / { deny all; limit_except GET { auth_basic hello; } proxy_pass http://b; }",
+        ),
+        (
+            "location / { limit_except GET { deny all; } proxy_pass http://b; }",
+            GATE % "" + "auth_request /auth; location / { limit_except GET { deny all; } proxy_pass http://b; }",
+        ),
         (
             "deny all; location / { allow 10.0.0.1; proxy_pass http://b; }",
             "deny all; location / { proxy_pass http://b; }",
@@ -273,6 +294,16 @@ def test_a_finding_names_the_file_that_holds_the_line(tmp_path: Path) -> None:
     assert (found.file, found.line, found.level) == (f"{tmp_path}/sites/one.conf", 3, "note")
 
 
+def test_a_way_in_for_some_methods_is_named_by_its_line(tmp_path: Path) -> None:
+    location = "location / {\n deny all; proxy_pass http://b;\n limit_except GET PUT { allow all; } }"
+    (tmp_path / "nginx.conf").write_text(f"http {{ server {{ {location} }} }}")
+    (found,) = lint(read_file(tmp_path / "nginx.conf"))
+    assert found.line == 3
+    assert (
+        found.message == "nothing protects `location /` for methods other than GET, PUT: everyone reaches http://b"
+    )
+
+
 def test_a_dump_is_read_with_its_own_lines_and_includes() -> None:
     dump = (
         "# configuration file /etc/nginx/nginx.conf:\nevents {}\nhttp {\n  include conf.d/*.conf;\n}\n\n"
@@ -311,6 +342,8 @@ def test_a_dump_is_known_with_other_line_ends_and_behind_nginxs_messages() -> No
         ("http { } }", "nginx.conf:1: unexpected"),
         ("http { include gone.conf; }", "gone.conf cannot be read: No such file"),
         ("include nginx.conf;", "does it include itself?"),
+        ("# About this\n\nSome `text` for [people]", "nginx.conf:1: this is not the grammar of an nginx.conf"),
+        ("\x7fELF\x02\x01\0\0", "nginx.conf is a binary file: expected an nginx.conf, or what `nginx -T` prints"),
     ],
 )
 def test_what_cannot_be_read_is_said(tmp_path: Path, text: str, said: str) -> None:
