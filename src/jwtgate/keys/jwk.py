@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 MAX_NAME_LENGTH: Final = 256
 """Characters of a `kid`, or of another name that a stranger chose."""
 
+# RFC 7517, section 4.3. A name that is not registered there contradicts nothing.
+_ENCRYPTING: Final = frozenset({"encrypt", "decrypt", "wrapKey", "unwrapKey", "deriveKey", "deriveBits"})
+
 # RFC 7518, sections 6.2.2, 6.3.2; RFC 8037, section 2; RFC 9964, section 4.
 _PRIVATE_MEMBERS: Final = ("d", "p", "q", "dp", "dq", "qi", "oth", "priv")
 
@@ -141,6 +144,11 @@ def _refuse_other_uses(jwk: Mapping[str, object]) -> None:
         raise KeyRefusedError("key_ops is not an array of different strings")
     if "verify" not in operations:
         raise KeyRefusedError('key_ops does not hold "verify"')
+    # "The "use" and "key_ops" JWK members SHOULD NOT be used together; however, if both are used, the information
+    # they convey MUST be consistent." Without `use`, several purposes are a SHOULD NOT that key stores ignore.
+    others = sorted(_ENCRYPTING & set(operations))
+    if "use" in jwk and others:
+        raise KeyRefusedError(f'key_ops holds {", ".join(others)}, and use is "sig": they contradict each other')
 
 
 def _x5t_s256(jwk: Mapping[str, object]) -> str | None:

@@ -1,6 +1,10 @@
 """Keys that are well-formed and still not to be trusted: too short, or of a known weak form.
 
 Each function raises KeyRefusedError, or says nothing.
+
+Not looked for: an RSA modulus that is itself a prime. That test takes 17 ms for 2048 bits and a second for 8192,
+for each key in each worker, where all others together take 0.2 ms. An issuer that publishes such a key could give
+its private key away as well.
 """
 
 from __future__ import annotations

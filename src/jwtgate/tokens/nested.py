@@ -102,6 +102,8 @@ def _refuse_other_uses(jwk: Mapping[str, Any], algorithm: str) -> None:
     operations, wanted = jwk["key_ops"], OPERATIONS[algorithm]
     if not isinstance(operations, list) or not any(name in wanted for name in operations):
         raise KeyRefusedError(f"key_ops of a key for {algorithm} holds none of {', '.join(wanted)}")
+    if "use" in jwk and ("sign" in operations or "verify" in operations):
+        raise KeyRefusedError('key_ops holds sign or verify, and use is "enc": they contradict each other')
 
 
 def is_encrypted(token: str) -> bool:

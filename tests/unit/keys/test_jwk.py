@@ -54,6 +54,8 @@ def without(jwk: dict[str, str], *names: str) -> dict[str, Any]:
         (without(ED448, "alg"), {"Ed448", "EdDSA"}),
         (AKP, {"ML-DSA-44"}),
         ({**without(EC, "use"), "key_ops": ["verify"]}, {"ES256"}),
+        ({**without(EC, "use"), "key_ops": ["verify", "encrypt", "wrapKey"]}, {"ES256"}),  # as key stores write it
+        ({**EC, "use": "sig", "key_ops": ["verify", "attest"]}, {"ES256"}),
         ({**EC, "key_ops": ["sign", "verify"], "ext": True, "x5u": "https://elsewhere.example"}, {"ES256"}),
     ],
 )
@@ -97,6 +99,8 @@ NEIGHBOUR = next(
         ({**EC, "key_ops": ["verify", 1]}, "key_ops is not an array"),
         ({**EC, "key_ops": []}, 'key_ops does not hold "verify"'),
         ({**EC, "key_ops": ["encrypt"]}, 'key_ops does not hold "verify"'),
+        ({**EC, "use": "sig", "key_ops": ["verify", "encrypt"]}, 'key_ops holds encrypt, and use is "sig"'),
+        ({**EC, "use": "sig", "key_ops": ["wrapKey", "verify", "decrypt"]}, "key_ops holds decrypt, wrapKey, and"),
         ({**EC, "alg": "ES384"}, "alg 'ES384' does not fit"),
         ({**EC, "alg": "HS256"}, "alg 'HS256' does not fit"),
         ({**EC, "alg": "none"}, "alg 'none' does not fit"),

@@ -158,6 +158,7 @@ def test_form_and_size_are_checked_first() -> None:
         ({**OCT_JWK, "alg": "dir", "key_ops": 7}, "key_ops"),
         ({**OCT_JWK, "alg": "dir", "key_ops": ["unwrapKey", ["decrypt"]]}, "key_ops"),
         ({**RSA_JWK, "alg": "RSA-OAEP", "key_ops": ["sign", "encrypt"]}, "key_ops"),
+        ({**RSA_JWK, "alg": "RSA-OAEP", "use": "enc", "key_ops": ["decrypt", "verify"]}, "contradict each other"),
         ({**EC_JWK, "alg": "ECDH-ES", "crv": "P@256"}, "not a valid key"),
         ({**EC_JWK, "alg": "ECDH-ES", "key_ops": ["decrypt"]}, "key_ops"),
         (
