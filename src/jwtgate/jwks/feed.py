@@ -18,11 +18,11 @@ from jwtgate.errors import KeyFetchError, KeyRefusedError
 from jwtgate.jwks import report
 from jwtgate.jwks.fetch import Got, RefusedByIssuerError, Same, Seen
 from jwtgate.jwks.held import Held
+from jwtgate.jwks.imported import import_jwks
 from jwtgate.jwks.kept import Document
 from jwtgate.jwks.keysets import usable_by_any
 from jwtgate.jwks.printable import printable
 from jwtgate.jwks.source import listed, pace_of
-from jwtgate.keys import read_jwks
 from jwtgate.keys.freshness import (
     Adopted,
     Confirmed,
@@ -34,6 +34,7 @@ from jwtgate.keys.freshness import (
     KidUnknown,
     Refresh,
     Tick,
+    first_after,
     on,
     wake_at,
 )
@@ -88,12 +89,13 @@ class Feed:
         if group.start == "require" or not source.shared:
             spread = 0.0
         self._pace = pace_of(source, group.pace, spread)
-        self._first_at = around.clocks.steady() + (spread * around.jitter() if spread else 0.0)
+        self._first_at = around.clocks.steady() + first_after(spread, around.jitter() if spread else 0.0)
         self.state = Freshness(due_at=inf if group.start == "lazy" else self._first_at)
         self.wake = self.state.due_at
         self._kept = kept
         self._around = around
         self._opened = False  # whether the shelf has been looked at
+        self._adopting = asyncio.Lock()
         self._born = around.clocks.wall()
         self._flight: asyncio.Task[None] | None = None
         self._queueing: asyncio.Task[bool] | None = None
@@ -106,21 +108,15 @@ class Feed:
         while self.wake <= now:
             self._take(Tick())
 
-    def open(self) -> None:
-        """Take over what is on the shelf from before."""
-        if not self._opened:
-            self._opened = True
-            self._adopt()
-
-    def look(self) -> None:
+    async def look(self) -> None:
         """Something on the shelf has changed."""
         if self._opened:
-            self._adopt()
+            await self._adopt()
 
     async def need(self, issuer: str, kid: str | None, patience: float) -> None:
         """Wait for the fetch that may bring this key, if one is under way or allowed."""
         if not self._opened:
-            self.open()
+            await self._open()
             if self._around.keysets.has(issuer, kid):
                 return
         if self._take(KidUnknown(), _Wish(issuer, kid)) in (Do.FETCH, Do.WAIT):
@@ -128,7 +124,7 @@ class Feed:
 
     async def refresh(self, patience: float) -> None:
         """Fetch now, whatever the schedule says."""
-        self.open()
+        await self._open()
         self._take(Refresh())
         await self._wait(patience)
 
@@ -173,6 +169,7 @@ class Feed:
         """One flight, from its start to the event that ends it."""
         in_lane = False
         try:
+            await self._open()
             in_lane = isinstance(event, Tick) and await self._turn()
             await self._load(event, wish)
         # A mistake of ours with one issuer must not end the refreshing of the others, nor that of this one.
@@ -207,7 +204,7 @@ class Feed:
             return
         began = self._around.clocks.steady()
         async with self._kept.locked() as ledger:
-            adopted = self._adopt()
+            adopted = await self._adopt()
             entry = None if ledger is None else ledger.read()
             found = adopted and (wish is None or self._around.keysets.has(*wish))
             elsewhere = self._kept.elsewhere(entry, event, self.state, self._pace, began=began, found=found)
@@ -227,7 +224,7 @@ class Feed:
         self.asked.fetches += 1
         try:
             seen = Seen() if self.held.document is None else self.held.document.seen
-            event = self._read(await self.source.load(seen))
+            event = await self._read(await self.source.load(seen))
         except RefusedByIssuerError as error:
             event = Failed(self._around.jitter(), error.retry_after)
             self._failed(str(error))
@@ -244,7 +241,7 @@ class Feed:
                 report.recovered(self.group.name, self.asked.error)
                 self.asked.error = None
 
-    def _read(self, answer: Got | Same) -> Confirmed | Emptied:
+    async def _read(self, answer: Got | Same) -> Confirmed | Emptied:
         match answer:
             case Same(lifetime):
                 # Given up as too old while the question was on its way: the next one asks for all of it.
@@ -253,7 +250,7 @@ class Feed:
                 self.held.origin = self.source.origin
                 return Confirmed(lifetime, self._around.jitter())
             case Got(body, seen, lifetime):
-                keyset = read_jwks(body, max_keys=self.source.max_keys)
+                keyset = await import_jwks(body, max_keys=self.source.max_keys)
                 if not usable_by_any(keyset, self.group.issuers):
                     why = listed(keyset.of_issuer(self.group.issuers[0].issuer).notes)
                     self._failed(f"{self.source.place}: no usable key in the set{why}")
@@ -280,15 +277,26 @@ class Feed:
 
     # The shelf
 
-    def _adopt(self) -> bool:
+    async def _open(self) -> None:
+        """Take over what is on the shelf from before."""
+        if not self._opened:
+            await self._adopt()
+
+    async def _adopt(self) -> bool:
         """Take over what is on the shelf, if it is newer than what we hold. Returns whether it was."""
+        async with self._adopting:  # who comes second finds it done
+            adopted = await self._take_over()
+            self._opened = True
+            return adopted
+
+    async def _take_over(self) -> bool:
         if self._kept is None:
             return False
         try:
             found = self._kept.read()
             if found is None:
                 return False
-            keyset = read_jwks(found.document.body.encode(), max_keys=self.source.max_keys)
+            keyset = await import_jwks(found.document.body.encode(), max_keys=self.source.max_keys)
         except (KeyFetchError, KeyRefusedError) as error:
             report.snapshot_ignored(self.group.name, str(error))
             return False

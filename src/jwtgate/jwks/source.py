@@ -27,8 +27,7 @@ if TYPE_CHECKING:
     from jwtgate.plan import Fetching, Issuer
 
 _MAX_FILE = 1 << 20
-_MAX_KEYS = 100
-_MAX_INLINE = 10_000  # whoever writes them all out means it
+_MAX_OWN = 10_000  # keys in gateway.yaml, or in a file: whoever writes them all out means it
 _WATCH = 1.0  # seconds between two looks at a file
 _METADATA_LIFETIME = 3600.0  # seconds; forgotten at once when the keys cannot be had where it says
 
@@ -134,7 +133,7 @@ class FileSource:
     """A JWKS file on this machine."""
 
     path: Path
-    max_keys: int = _MAX_KEYS
+    max_keys: int = _MAX_OWN
     shared: bool = False
     origin: Origin = "file"
 
@@ -197,7 +196,7 @@ def static_keyset(keys: SharedSecret | InlineJwks, algorithms: Sequence[str]) ->
         case SharedSecret(secret):
             return secret_keyset(secret, algorithms)
         case InlineJwks(jwks):
-            keyset = read_jwks(jwks, max_keys=_MAX_INLINE)
+            keyset = read_jwks(jwks, max_keys=_MAX_OWN)
             if all(key.algorithms.isdisjoint(algorithms) for key in keyset.keys):
                 raise KeyRefusedError(f"no usable key in the configuration{listed(keyset.notes)}")
             return keyset

@@ -102,10 +102,6 @@ class KeyStore:
     async def run(self) -> None:
         """Keep all sets fresh until cancelled."""
         try:
-            for feed in self._feeds:
-                if feed.group.start != "lazy":
-                    feed.open()
-                    await asyncio.sleep(0)  # a thousand issuers must not keep requests waiting
             beats = 0
             while True:
                 self.beat()
@@ -113,7 +109,8 @@ class KeyStore:
                 beats += 1
                 if beats % _SHELF_BEATS == 0 and self._shelf is not None and self._shelf.changed():
                     for feed in self._feeds:
-                        feed.look()
+                        await feed.look()
+                        await asyncio.sleep(0)  # a thousand issuers must not keep requests waiting
         finally:
             await self.aclose()
 

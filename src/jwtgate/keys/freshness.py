@@ -41,6 +41,7 @@ from typing import assert_never
 
 _FEW = 16  # issuers that are all asked at once
 _FETCHES = 50.0  # a second, of more issuers than that
+_START = 2.0  # seconds in which a gateway of more issuers than that starts, and asks none unasked
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +190,11 @@ def spread(issuers: int) -> float:
     fail are asked again no sooner than that.
     """
     return max(0, issuers - _FEW) / _FETCHES
+
+
+def first_after(spread: float, jitter: float) -> float:
+    """Seconds until the first fetch of an issuer that no token asks for, `spread` being that of all issuers."""
+    return _START + spread * jitter if spread else 0.0
 
 
 def refresh_after(lifetime: float | None, jitter: float, pace: Pace) -> float:

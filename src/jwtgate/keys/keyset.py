@@ -41,15 +41,18 @@ class KeySet:
     _kids: frozenset[str] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        kids = frozenset(key.kid for key in self.keys if key.kid is not None)
+        named: dict[str, list[Key]] = {}
+        for key in self.keys:
+            if key.kid is not None:
+                named.setdefault(key.kid, []).append(key)
         by_kid = {
-            (kid, algorithm): _only(tuple(key for key in self.keys if key.kid == kid), algorithm)
-            for kid in kids
-            for algorithm in {name for key in self.keys if key.kid == kid for name in key.algorithms}
+            (kid, algorithm): _only(keys, algorithm)
+            for kid, keys in named.items()
+            for algorithm in {name for key in keys for name in key.algorithms}
         }
         object.__setattr__(self, "digest", _digest(self))
         object.__setattr__(self, "_by_kid", by_kid)
-        object.__setattr__(self, "_kids", kids)
+        object.__setattr__(self, "_kids", frozenset(named))
 
     def select(self, *, algorithm: str, kid: str | None, x5t_s256: str | None) -> Key | Reason:
         """The key that a token means by its header, or KEY_UNKNOWN, KEY_AMBIGUOUS, ALGORITHM_NOT_ALLOWED.
@@ -126,7 +129,7 @@ def read_jwks(data: bytes, *, max_keys: int = MAX_KEYS) -> KeySet:
     if not isinstance(entries, list):
         raise KeyRefusedError('not a JWK Set: expected a member "keys" that is an array of keys')
     if len(entries) > max_keys:
-        raise KeyRefusedError(f"the key set has {len(entries)} keys: expected {max_keys} at most")
+        raise KeyRefusedError(f"the key set has {len(entries)} keys: expected {max_keys} at most (max_keys)")
     secret = {isinstance(entry, dict) and entry.get("kty") == "oct" for entry in entries}
     # PyJWT, python-jose: a set with both is how a public key came to be used as an HMAC secret.
     if len(secret) > 1:

@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 
 from jwtgate.errors import StartError
 from jwtgate.jwks import Clocks, KeyStore, merged
-from jwtgate.keys.freshness import Pace
+from jwtgate.keys.freshness import Pace, spread
 from jwtgate.plan import JwksUrl, SharedSecret
 from support.scenes import kids, play, running, until
 
@@ -102,6 +102,39 @@ def test_a_start_with_a_fresh_snapshot_does_not_ask_the_issuer(
             await until(lambda: len(fake_issuer.requests) == 2)
 
     play(scene())
+
+
+def test_of_many_issuers_that_are_down_a_token_finds_the_snapshot_at_once_and_the_others_are_read_later(
+    fake_issuer: Any, issuer: Callable[..., Issuer], jwks: Any, shelf: Path
+) -> None:
+    fake_issuer.answer.body = jwks("a")
+    time = Time()
+    many = [issuer(JwksUrl(f"{fake_issuer.url}/{number}"), name=f"{number}") for number in range(30)]
+
+    async def before() -> None:
+        store = KeyStore(many, directory=shelf, clocks=time.clocks)
+        await store.refresh()
+        await store.aclose()
+
+    async def scene() -> None:
+        store = KeyStore(many, directory=shelf, clocks=time.clocks, jitter=lambda: 0.5, patience=0.0)
+        store.beat()
+        await store.settle()
+        assert store.keysets == {}
+        await store.need("7", "a")
+        assert list(store.keysets) == ["7"]
+        time.passes(spread(len(many)) + 2)
+        store.beat()
+        await store.settle()
+        assert len(store.keysets) == len(many)
+        await store.aclose()
+
+    play(before())
+    fake_issuer.answer.status = 500
+    asked = len(fake_issuer.requests)
+    play(scene())
+    assert asked == len(many)
+    assert len(fake_issuer.requests) == asked, "the snapshots are not due yet"
 
 
 def test_a_snapshot_keeps_the_validators_and_when_a_key_was_first_seen(

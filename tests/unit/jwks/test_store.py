@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from structlog.testing import capture_logs
 from jwtgate.errors import KeyFetchError, KeyRefusedError
 from jwtgate.jwks import Clocks, KeyStore, fetch_once
 from jwtgate.keys.freshness import Pace
-from jwtgate.plan import JwksFile, JwksUrl, SharedSecret
+from jwtgate.plan import Fetching, JwksFile, JwksUrl, SharedSecret
 from support.scenes import kids, play, running, until
 
 if TYPE_CHECKING:
@@ -348,6 +349,47 @@ def test_a_file_is_read_again_when_it_changes(tmp_path: Path, issuer: Callable[.
     play(scene())
 
 
+@pytest.mark.parametrize("source", ["a file", "the disk"])
+def test_requests_are_answered_while_a_large_set_is_read(
+    fake_issuer: Any, url_issuer: Issuer, issuer: Callable[..., Issuer], jwks: Any, tmp_path: Path, source: str
+) -> None:
+    """Both are there at once: what takes long is to look at each key."""
+    (key,) = json.loads(jwks("a"))["keys"]
+    keys = [key | {"kid": f"{number}"} for number in range(5000)]
+    body = json.dumps({"keys": keys}).encode()
+    if source == "a file":
+        file = tmp_path / "keys.json"
+        file.write_bytes(body)
+        large = issuer(JwksFile(file))
+    else:
+        fake_issuer.answer.body = body
+        large = replace(url_issuer, keys=JwksUrl(fake_issuer.url, Fetching(max_keys=len(keys))))
+
+    async def scene() -> None:
+        turns = 0
+
+        async def others() -> None:
+            nonlocal turns
+            while True:
+                turns += 1
+                await asyncio.sleep(0)
+
+        if source == "the disk":
+            before = KeyStore([large], directory=tmp_path / "shelf", patience=60)
+            await before.need("idp", "0")
+            await before.aclose()
+        store = KeyStore([large], directory=tmp_path / "shelf", patience=60)
+        beside = asyncio.create_task(others())
+        await store.need("idp", "4999")
+        beside.cancel()
+        assert "4999" in (kids(store) or ())
+        assert turns > 5
+        await store.aclose()
+
+    play(scene())
+    assert len(fake_issuer.requests) == (source == "the disk")
+
+
 def test_a_shared_secret_is_there_from_the_start(issuer: Callable[..., Issuer]) -> None:
     store = KeyStore([issuer(SharedSecret(b"correct horse battery staple, and more"), algorithms=("HS256",))])
     assert kids(store) == [None]
@@ -395,7 +437,7 @@ def test_one_failing_issuer_does_not_hold_up_another(
 def test_the_first_fetches_of_many_issuers_are_spread_but_for_those_that_are_needed(
     fake_issuer: Any, issuer: Callable[..., Issuer], jwks: Any
 ) -> None:
-    """316 issuers in 6 s, at a moment that chance decides; here: the later, the higher the number."""
+    """316 issuers in 6 s, after the 2 s of the start, at a moment that chance decides: here by their number."""
     fake_issuer.answer.body = jwks("a")
     clock, dice = Clock(), iter([number / 315 for number in range(315)] + 1000 * [0.5])
     many = [issuer(JwksUrl(f"{fake_issuer.url}/{number}"), name=f"{number}") for number in range(315)]
@@ -410,12 +452,14 @@ def test_the_first_fetches_of_many_issuers_are_spread_but_for_those_that_are_nee
             await store.settle()
             return len(fake_issuer.requests)
 
-        assert await asked(0) == 2
+        assert await asked(0) == 1
+        assert set(store.keysets) == {"required"}
+        assert await asked(2) == 2
         assert set(store.keysets) == {"0", "required"}
         await store.need("300", "a")
         assert "300" in store.keysets
-        assert await asked(3) == pytest.approx(3 + 157, abs=2)
-        assert await asked(6) == len(many) + 1
+        assert await asked(5) == pytest.approx(3 + 157, abs=2)
+        assert await asked(8) == len(many) + 1
         await store.aclose()
 
     play(scene())
@@ -430,7 +474,7 @@ def test_many_issuers_that_are_down_are_not_asked_each_second(
 
     async def scene() -> None:
         store = KeyStore(many, clocks=Clocks(clock), jitter=lambda: 0.5)
-        for second in range(1, 7):  # the first fetch of each after 1 s, then one each 2 s
+        for second in range(3, 9):  # the first fetch of each after 3 s, then one each 2 s
             clock.now = 1000 + second
             store.beat()
             await store.settle()
