@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import gc
 import os
 import signal
 import sys
@@ -281,6 +282,7 @@ def _gone(pid: int, patience: float) -> bool:
 def _become(program: Program, supervisor: int) -> NoReturn:
     """The child's life. It never returns into the supervisor's code."""
     code = 1
+    gc.freeze()  # the child's collector leaves alone what it has in common with us: touched, it would be copied
     try:
         os.setpgid(0, 0)
         for number in _WATCHED:

@@ -82,15 +82,20 @@ def _text(path: Path) -> str:
 def load_text(text: str, filename: str, environ: Mapping[str, str], *, cpu_count: int | None = None) -> Loaded:
     """Like `load`, for text. Relative paths in it are relative to the directory of `filename`."""
     with _collector_paused():
-        document = read_document(text, filename, environ)
-        validated = validate(document)
-        report = Report(document)
-        files = Files(Path(filename).absolute().parent)
-        plan = _compile(validated, environ, files, cpu_count or os.cpu_count() or 1, report)
-        problems = in_order([*document.problems, *validated.problems, *report.problems])
-        if problems:
-            raise ConfigError(problems)
-        return Loaded(plan, in_order(report.warnings))
+        return _load_text(text, filename, environ, cpu_count or os.cpu_count() or 1)
+
+
+def _load_text(text: str, filename: str, environ: Mapping[str, str], cpu_count: int) -> Loaded:
+    """Its own function: when it returns, the document is gone, and the collector has nothing to look at."""
+    document = read_document(text, filename, environ)
+    validated = validate(document)
+    report = Report(document)
+    files = Files(Path(filename).absolute().parent)
+    plan = _compile(validated, environ, files, cpu_count, report)
+    problems = in_order([*document.problems, *validated.problems, *report.problems])
+    if problems:
+        raise ConfigError(problems)
+    return Loaded(plan, in_order(report.warnings))
 
 
 def configured_run_dir(path: Path, environ: Mapping[str, str]) -> Path | None:

@@ -15,7 +15,7 @@ from jwtgate.config import schema
 from jwtgate.config.problems import Fault, closest, nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, KeysView, Mapping, Sequence
 
     from pydantic_core import ErrorDetails
 
@@ -85,7 +85,7 @@ class Validated:
 
     gateway: schema.Gateway
     routes: tuple[tuple[int, schema.RouteSection], ...]
-    names: Mapping[str, tuple[str, ...] | None]
+    names: Mapping[str, KeysView[str] | None]
     problems: tuple[Problem, ...]
 
 
@@ -111,11 +111,11 @@ def validate(document: Document) -> Validated:
     )
 
 
-def _names(section: str, data: dict[str, Any], broken: frozenset[Path]) -> tuple[str, ...] | None:
+def _names(section: str, data: dict[str, Any], broken: frozenset[Path]) -> KeysView[str] | None:
     misspelt = any(closest(key, _TOP) == section for key in data if (key,) in broken and key not in _TOP)
     if (section,) in broken or (section not in data and misspelt):
         return None
-    return tuple(data.get(section, ()))
+    return dict.fromkeys(data.get(section, ())).keys()
 
 
 def _entry(location: Sequence[str | int]) -> Path:

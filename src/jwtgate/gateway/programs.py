@@ -7,6 +7,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+import httpcore2  # noqa: F401 - what httpx2 imports when it is first used: here once, not in each child
 import structlog
 
 from jwtgate.control import ControlSettings, control_socket, run_control

@@ -90,8 +90,10 @@ class Slot:
     """One issuer's place on the shelf."""
 
     def __init__(self, directory: Path, digest: str) -> None:
-        self._record = directory / f"{digest}.json"
-        self._lock = directory / f"{digest}.lock"
+        # Texts, since to make a Path takes longer than to look for its file.
+        self._directory = directory
+        self._record = f"{directory}/{digest}.json"
+        self._lock = f"{directory}/{digest}.lock"
         self._known: tuple[int, int, int] | None = None
 
     def read(self) -> Record | None:
@@ -100,9 +102,9 @@ class Slot:
         Raises KeyFetchError, once per version, for a record that cannot be used; the text says why.
         """
         try:
-            if _version(self._record.lstat()) == self._known:
+            if _version(os.lstat(self._record)) == self._known:
                 return None
-            self._known = _version(self._record.lstat())
+            self._known = _version(os.lstat(self._record))
             fd = os.open(self._record, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
         except FileNotFoundError:
             return None
@@ -123,7 +125,7 @@ class Slot:
         Not flushed to the disk on purpose, which can take long: after a power failure an old or a damaged
         record is found, and neither does harm.
         """
-        fd, temporary = tempfile.mkstemp(dir=self._record.parent, prefix=_NEW)
+        fd, temporary = tempfile.mkstemp(dir=self._directory, prefix=_NEW)
         try:
             with open(fd, "wb") as file:  # noqa: PTH123 - a descriptor, not a path
                 file.write(msgspec.json.encode(record))
@@ -137,7 +139,7 @@ class Slot:
     def remove(self) -> None:
         """Forget the set: its issuer has withdrawn it."""
         with contextlib.suppress(OSError):
-            self._record.unlink(missing_ok=True)
+            Path(self._record).unlink(missing_ok=True)
         self._known = None
 
     @contextlib.asynccontextmanager
