@@ -35,6 +35,7 @@ COMMANDS = [
     "reload",
     "flush",
     "keys",
+    "keys show",
     "keys refresh",
     "check",
     "render",

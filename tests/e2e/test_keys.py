@@ -59,7 +59,7 @@ workers: 2
 
 def shown(gateway: Gateway) -> dict[str, Any]:
     """What `jwtgate keys --json` says, by issuer."""
-    done = jwtgate("keys", "--json", "--config", str(gateway.configuration))
+    done = jwtgate("keys", str(gateway.configuration), "--json")
     assert (done.returncode, done.stderr) == (0, "")
     told = json.loads(done.stdout)
     assert (told["workers"], told["answering"]) == (2, 2)
@@ -104,7 +104,7 @@ def test_a_refresh_that_fails_says_so_and_takes_nothing_away(gateway: Gateway, o
     token = own.token()
     assert gateway.request("/", token=token).status == 200
     own.down()
-    done = jwtgate("keys", "refresh", "main", "--run-dir", str(gateway.run_dir))
+    done = jwtgate("keys", "refresh", "--issuer", "main", "--run-dir", str(gateway.run_dir))
     assert done.returncode == 1
     own.up()
     assert "failing" in done.stdout
@@ -112,13 +112,13 @@ def test_a_refresh_that_fails_says_so_and_takes_nothing_away(gateway: Gateway, o
 
 
 def test_a_name_that_is_no_issuer_is_answered_by_those_that_are(gateway: Gateway) -> None:
-    done = jwtgate("keys", "refresh", "mian", "--run-dir", str(gateway.run_dir))
+    done = jwtgate("keys", "--run-dir", str(gateway.run_dir), "refresh", "--issuer", "mian")
     assert done.returncode == 1
     assert "no issuer 'mian': there are main, entra, written, hidden, down" in done.stderr
 
 
 def test_a_removed_key_is_refused_everywhere_once_a_refresh_was_asked_for(gateway: Gateway, own: Issuer) -> None:
-    assert jwtgate("keys", "refresh", "main", "--config", str(gateway.configuration)).returncode == 0
+    assert jwtgate("keys", "refresh", str(gateway.configuration), "--issuer", "main").returncode == 0
     tokens = [own.token(jti=str(number)) for number in range(8)]
     assert {gateway.request("/", token=token).status for token in tokens * 2} == {200}
     gone = shown(gateway)["main"]["keys"][0]["thumbprint"]
@@ -127,7 +127,7 @@ def test_a_removed_key_is_refused_everywhere_once_a_refresh_was_asked_for(gatewa
     assert {gateway.request("/", token=token).status for token in tokens} == {200}
     fetches = own.fetches
 
-    done = jwtgate("keys", "refresh", "main", "--config", str(gateway.configuration))
+    done = jwtgate("keys", "refresh", str(gateway.configuration), "--issuer", "main")
 
     assert (done.returncode, done.stderr) == (0, "")
     assert own.fetches == fetches + 1, "the workers share a fetch"

@@ -113,7 +113,7 @@ def test_jwtgate_keys_shows_the_status_lists_and_the_deny_list(
     gateway: Gateway, issuer: Issuer, deny_list: Path, admin: str
 ) -> None:
     def told() -> dict[str, Any]:
-        done = jwtgate("keys", "--json", "--config", str(gateway.configuration))
+        done = jwtgate("keys", str(gateway.configuration), "--json")
         assert done.returncode == 0, done.stderr
         found: dict[str, Any] = json.loads(done.stdout)
         return found
@@ -130,7 +130,7 @@ def test_jwtgate_keys_shows_the_status_lists_and_the_deny_list(
     wait_until(lambda: told()["deny_list"]["entries"] == 1)
     deny_list.write_bytes(before + b"nonsense\n")
     wait_until(lambda: told()["deny_list"]["error"] is not None)
-    shown = jwtgate("keys", "--config", str(gateway.configuration)).stdout
+    shown = jwtgate("keys", str(gateway.configuration)).stdout
     assert f"status list  {issuer.list_url} of main" in shown
     assert f"deny-list  {deny_list}" in shown
     assert "the last good one is" in shown

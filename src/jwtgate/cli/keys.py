@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
@@ -12,23 +11,13 @@ import typer
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+from typer.core import TyperGroup
 
 from jwtgate.cli.help_text import help_text
-from jwtgate.cli.options import RunDir, running_in
+from jwtgate.cli.options import OptionalConfig, RunDir, running_in
 from jwtgate.control import ask_gateway
 from jwtgate.jwks import IssuerView, KeyView, StatusListView
 
-keys = typer.Typer(invoke_without_command=True, no_args_is_help=False)
-
-_Config = Annotated[
-    Path | None,
-    typer.Option(
-        "--config",
-        "-c",
-        metavar="GATEWAY.YAML",
-        help="The running gateway's configuration; it names `run_dir`.",
-    ),
-]
 _Json = Annotated[bool, typer.Option("--json", help="Everything there is to say, as JSON.")]
 
 _WIDTH = 160  # columns that a table may take
@@ -42,22 +31,45 @@ _ORIGINS = {
 }
 
 
-def show(ctx: typer.Context, config: _Config = None, run_dir: RunDir = None, as_json: _Json = False) -> None:
+class _Group(TyperGroup):
+    """Without the name of a command, it is the first one: `jwtgate keys gateway.yaml`, as with other commands."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if not {*args[:1]} & {*self.commands} and not {*args} & {*ctx.help_option_names}:
+            name = next((word for word in args if word in self.commands), "show")
+            args = [name, *(word for word in args if word != name)]
+        return super().parse_args(ctx, args)
+
+
+keys = typer.Typer(cls=_Group, subcommand_metavar="[show | refresh] [GATEWAY.YAML] …")
+
+
+def about() -> None:
+    """Show the keys of the issuers that a running gateway trusts, or fetch them now.
+
+    Example: [bold]jwtgate keys gateway.yaml[/bold]
+    """
+
+
+def show(config: OptionalConfig = None, run_dir: RunDir = None, as_json: _Json = False) -> None:
     """Show the keys of each issuer as a running gateway has them: where from, how old, when used.
 
-    Then its status lists and the deny-list: how old, how many entries, what is wrong.
+    Then its status lists and the deny-list: how old, how many entries, what is wrong. This is what `jwtgate keys`
+    does when no command is named.
 
-    Example: [bold]jwtgate keys --json[/bold]
+    Example: [bold]jwtgate keys show gateway.yaml --json[/bold]
     """
-    if ctx.invoked_subcommand is None:
-        _print(ask_gateway(running_in(config, run_dir), "keys"), as_json=as_json)
+    _print(ask_gateway(running_in(config, run_dir), "keys"), as_json=as_json)
 
 
 def refresh(
+    config: OptionalConfig = None,
     issuer: Annotated[
-        str | None, typer.Argument(metavar="[ISSUER]", help="Its name in gateway.yaml. Default: all of them.")
+        str | None,
+        typer.Option(
+            metavar="NAME", help="Those of one issuer: a name in gateway.yaml, or a tenant's. Default: all."
+        ),
     ] = None,
-    config: _Config = None,
     run_dir: RunDir = None,
     as_json: _Json = False,
 ) -> None:
@@ -65,7 +77,7 @@ def refresh(
 
     When it returns with 0, a key that its issuer has removed is no longer accepted.
 
-    Example: [bold]jwtgate keys refresh idp[/bold]
+    Example: [bold]jwtgate keys refresh gateway.yaml --issuer idp[/bold]
     """
     told = ask_gateway(running_in(config, run_dir), "keys-refresh", {"issuer": issuer})
     _print(told, as_json=as_json)
@@ -181,5 +193,6 @@ def _span(seconds: float) -> str:
     return f"{whole} s"
 
 
-keys.callback(help=help_text(show))(show)
-keys.command(help=help_text(refresh))(refresh)
+keys.callback(help=help_text(about))(about)
+for command in (show, refresh):
+    keys.command(help=help_text(command))(command)
