@@ -14,6 +14,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 import msgspec
+from msgspec.structs import force_setattr
 
 from jwtgate.identity import compile_identity
 from jwtgate.keys import Key
@@ -45,10 +46,17 @@ if TYPE_CHECKING:
 # the same reason a result is asked whether it is what was hoped for: `isinstance` of an enum takes five times as
 # long.
 class Credential(msgspec.Struct, frozen=True, gc=False):
-    """A token as the request brought it; `bare` when its header named no scheme."""
+    """A token as the request brought it; `bare` when its header named no scheme.
+
+    `digest` is always that of the token, whatever it is made with.
+    """
 
     token: str
     bare: bool = False
+    digest: bytes = b""
+
+    def __post_init__(self) -> None:
+        force_setattr(self, "digest", token_digest(self.token))
 
     def __repr__(self) -> str:
         """Without the token."""
@@ -75,7 +83,8 @@ class Allow(msgspec.Struct, frozen=True):
 
     `identity` are request headers for the service. The decision holds at least until the end of the second
     `cacheable_until` (Unix time); 0 says that it may not be repeated at all. `tolerated` is why a token was not
-    valid, where the policy lets such requests through.
+    valid, where the policy lets such requests through. `comes_back`: whether the token is seen so often that a
+    decision which is kept would be asked for.
     """
 
     token: VerifiedToken | None
@@ -83,6 +92,7 @@ class Allow(msgspec.Struct, frozen=True):
     identity: tuple[tuple[str, str], ...]
     cacheable_until: int
     tolerated: Reason | None = None
+    comes_back: bool = True
 
 
 class Deny(msgspec.Struct, frozen=True):
@@ -130,6 +140,8 @@ class _Trust:
 class _Trusted:
     """A policy made ready: its issuers by `iss` and by name, the largest token that any of them allows, what it
     requires of a request without a token, and the identity headers that it makes.
+
+    `worthwhile`: a token that was not seen for more seconds will not come back before its decision has ended.
     """
 
     issuers: Mapping[str, _Trust]
@@ -137,6 +149,7 @@ class _Trusted:
     max_token_bytes: int
     anonymous: Compiled | None
     identity: Identity
+    worthwhile: float
 
 
 class Authenticator:
@@ -152,7 +165,7 @@ class Authenticator:
         self._verified = verified
         self._standing = Standing() if standing is None else standing
         self._by_policy = {
-            policy.id: _trusted(policy, [plan.issuers[name] for name in policy.issuers], plan.identity_bytes)
+            policy.id: _trusted(policy, [plan.issuers[name] for name in policy.issuers], plan)
             for policy in plan.policies.values()
         }
 
@@ -190,8 +203,8 @@ class Authenticator:
             return Deny(Reason.HEADER_INVALID, Step.CREDENTIAL)
         trusted = self._by_policy[policy.id]
         text = credential.token
-        digest = token_digest(text)
-        remembered = self._remembered(keysets, trusted, text, digest)
+        digest = credential.digest
+        remembered = self._remembered(keysets, trusted, text, digest, now)
         if remembered is not None:
             return _decide(*remembered, trusted, policy, request, now, self._standing)
         token = parse(text, max_bytes=trusted.max_token_bytes)
@@ -205,10 +218,10 @@ class Authenticator:
         trust = trusted.issuers[claimed]
         if len(text) > trust.issuer.max_token_bytes:
             return Deny(Reason.TOKEN_TOO_LARGE, Step.ISSUER)
-        checked = self._verify(keysets, trust.issuer, digest, token)
+        checked = self._verify(keysets, trust.issuer, digest, token, now)
         if not isinstance(checked, VerifiedToken):
             return checked
-        return _decide(trust, checked, trusted, policy, request, now, self._standing)
+        return _decide(trust, checked, 0.0, trusted, policy, request, now, self._standing)
 
     def _optional(
         self,
@@ -236,27 +249,28 @@ class Authenticator:
 
     def remembers(self, credential: Credential) -> bool:
         """Whether the signature of this token was checked before: deciding about it will not take long."""
-        return token_digest(credential.token) in self._verified
+        return credential.digest in self._verified
 
     def _remembered(
-        self, keysets: Mapping[str, KeySet], trusted: _Trusted, text: str, digest: bytes
-    ) -> tuple[_Trust, VerifiedToken] | None:
-        """The token, when a key of the issuer's present set verified it before and its limits permit it still.
+        self, keysets: Mapping[str, KeySet], trusted: _Trusted, text: str, digest: bytes, now: float
+    ) -> tuple[_Trust, VerifiedToken, float] | None:
+        """The token, when a key of the issuer's present set verified it before and its limits permit it still; and
+        for how many seconds it was not seen.
 
         Whose token it is was settled then, by its `iss`: issuers can share a key set.
         """
-        found = self._verified.get(digest, keysets)
+        found = self._verified.get(digest, keysets, now)
         if found is None:
             return None
-        name, token = found
+        name, token, unseen = found
         if name not in trusted.by_name:  # verified for another policy
             return None
         trust = trusted.by_name[name]
         fits = len(text) <= trust.issuer.max_token_bytes and token.header.algorithm in trust.issuer.algorithms
-        return (trust, token) if fits else None
+        return (trust, token, unseen) if fits else None
 
     def _verify(
-        self, keysets: Mapping[str, KeySet], issuer: Issuer, digest: bytes, token: UnverifiedToken
+        self, keysets: Mapping[str, KeySet], issuer: Issuer, digest: bytes, token: UnverifiedToken, now: float
     ) -> VerifiedToken | Deny | NeedKeys:
         """The token, verified by a key of this issuer and of no other."""
         header = token.header
@@ -273,13 +287,14 @@ class Authenticator:
         verified = verify(token, key)
         if not isinstance(verified, VerifiedToken):
             return Deny(verified, Step.VERIFY)
-        self._verified.put(digest, issuer.name, keyset, verified)
+        self._verified.put(digest, issuer.name, keyset, verified, now)
         return verified
 
 
 def _decide(
     trust: _Trust,
     token: VerifiedToken,
+    unseen: float,
     trusted: _Trusted,
     policy: Policy,
     request: Request,
@@ -310,7 +325,8 @@ def _decide(
     identity = trusted.identity(token)
     if identity is None:
         return Deny(Reason.CLAIMS_UNREADABLE, Step.IDENTITY, issuer, token)
-    return Allow(token, issuer, identity, _cacheable_until(end, policy.staleness, now))
+    until = _cacheable_until(end, policy.staleness, now)
+    return Allow(token, issuer, identity, until, comes_back=unseen <= trusted.worthwhile)
 
 
 def _anonymous(requirement: Compiled | None, policy: Policy, request: Request, now: float) -> Allow | Deny:
@@ -339,7 +355,7 @@ def _cacheable_until(end: float, staleness: int, now: float) -> int:
     return until if until >= second else 0
 
 
-def _trusted(policy: Policy, issuers: Sequence[Issuer], identity_bytes: int) -> _Trusted:
+def _trusted(policy: Policy, issuers: Sequence[Issuer], plan: Plan) -> _Trusted:
     requirement = policy.requirement
     # Compiled once for all issuers whose tokens have their claims in the same places.
     compiled = {
@@ -352,7 +368,10 @@ def _trusted(policy: Policy, issuers: Sequence[Issuer], identity_bytes: int) -> 
         {trust.issuer.name: trust for trust in trusts},
         max((issuer.max_token_bytes for issuer in issuers), default=0),
         compile_requirement(requirement) if requirement is not None and policy.presence != "required" else None,
-        compile_identity(policy.identity, identity_bytes),
+        compile_identity(policy.identity, plan.identity_bytes),
+        # What was kept before answered for `staleness`; if nobody asked for as long again, nobody used it. The
+        # workers take turns, so each sees a token that much more seldom.
+        2.0 * policy.staleness * plan.workers,
     )
 
 

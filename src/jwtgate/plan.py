@@ -349,6 +349,7 @@ class Host:
 
 # W3C Trace Context to services: the client's, if well-formed; and a new one where there is none; always a new one.
 TraceparentMode = Literal["forward", "generate", "replace"]
+NginxScheduling = Literal["batch", "normal"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -415,6 +416,7 @@ class Plan:
     rate_limits: Mapping[str, RateLimit] = field(default_factory=dict)  # by name
     resolver: Resolver | None = None  # None: what the system uses
     traceparent: TraceparentMode = "forward"
+    nginx_scheduling: NginxScheduling = "batch"
     shutdown_timeout: int = 5
     max_connection_age: int | None = None
     identity_bytes: int = 4096  # for all identity headers of a request
@@ -442,6 +444,12 @@ class Plan:
         lines = min(max((each.lines for each in self.policies.values()), default=1), CLIENT_HEADER_BUFFERS)
         key = lines * self.header_buffer
         return min(64 * KIB, _power_of_two(key + DECISION_HEADERS_BYTES + self.identity_bytes))
+
+    @property
+    def tells_who(self) -> bool:
+        """Whether NGINX has a use for whose token a decision is about: for the log, the metrics, a rate limit."""
+        logged = self.access_log is not None or self.admin is not None or bool(self.included)
+        return logged or any(limit.by == "subject" for limit in self.rate_limits.values())
 
     @property
     def identity_headers(self) -> tuple[str, ...]:

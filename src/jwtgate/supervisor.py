@@ -61,6 +61,8 @@ class Program:
 
     `grace`: seconds to stop in, before it is killed. `about`: whatever tells it from others of its name.
 
+    `batch`: being woken up does not interrupt whoever runs (SCHED_BATCH of sched(7)).
+
     `vital`: when it ends before everything is ready, starting has failed. So it has when any other ends by one of
     our own errors: the next try would end the same way.
     """
@@ -69,6 +71,7 @@ class Program:
     run: Callable[[], object]
     stop_signal: signal.Signals = signal.SIGTERM
     nice: int = 0
+    batch: bool = False
     vital: bool = False
     grace: float = 6.0
     about: str = ""
@@ -293,6 +296,9 @@ def _become(program: Program, supervisor: int) -> NoReturn:
         libc.prctl(_PR_SET_PDEATHSIG, program.stop_signal)
         if os.getppid() == supervisor:  # else it died before the line above
             os.nice(program.nice)
+            if program.batch:
+                with contextlib.suppress(OSError):  # forbidden where we run; it is only slower
+                    os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
             program.run()
             code = 0
     except JwtgateError as error:

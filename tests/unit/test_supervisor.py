@@ -146,3 +146,18 @@ def test_children_share_the_session_and_have_groups_of_their_own(tmp_path: Path)
     assert group == pid
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
+
+
+def test_a_batch_program_does_not_interrupt_others(tmp_path: Path) -> None:
+    code, notes = supervise(
+        """
+        def policy():
+            note("batch" if os.sched_getscheduler(0) == os.SCHED_BATCH else "normal")
+            time.sleep(60)
+
+        programs = [Program("nginx", policy, batch=True), Program("validator", policy)]
+        sys.exit(not keep_running(programs, until=lambda: len(notes()) == 2))
+        """,
+        tmp_path,
+    )
+    assert (code, sorted(notes)) == (0, ["batch", "normal"])

@@ -175,6 +175,7 @@ def _compile(
         rate_limits=compile_rate_limits(gateway.rate_limits),
         resolver=compile_resolver(gateway.resolver),
         traceparent=gateway.traceparent,
+        nginx_scheduling=gateway.nginx_scheduling,
         shutdown_timeout=gateway.shutdown_timeout,
         max_connection_age=_max_connection_age(gateway, report),
         drain_timeout=gateway.drain_timeout,

@@ -92,14 +92,25 @@ def control_program(
     return Program("control", lambda: run_control(plan(), site(), channel, sockets.commands, sockets.admin))
 
 
-def nginx_program(nginx: Nginx, site: Callable[[], Site], shutdown_timeout: int) -> Program:
-    """NGINX. What is open after `shutdown_timeout` ends by the SIGTERM that follows."""
+def nginx_program(nginx: Nginx, site: Callable[[], Site], plan: Plan) -> Program:
+    """NGINX. What is open after `shutdown_timeout` ends by the SIGTERM that follows.
+
+    With `nginx_scheduling: batch` a validator that answers many is not interrupted by the first answer, nor NGINX
+    woken up for each (docs/decisions/0014-nginx-is-scheduled-as-batch.md).
+    """
 
     def run() -> NoReturn:
         site().control_socket.unlink(missing_ok=True)  # an NGINX that was killed has left it
         execute(nginx, site().configuration)
 
-    return Program("nginx", run, stop_signal=signal.SIGQUIT, vital=True, grace=shutdown_timeout)
+    return Program(
+        "nginx",
+        run,
+        stop_signal=signal.SIGQUIT,
+        batch=plan.nginx_scheduling == "batch",
+        vital=True,
+        grace=plan.shutdown_timeout,
+    )
 
 
 def signer_programs(plan: Plan) -> list[Program]:

@@ -112,9 +112,7 @@ def _start(gateway: RunningGateway, beside: Sequence[Program], is_ready: Callabl
     parts = [*others, *gateway.signer, gateway.control, *gateway.validators]
     up = supervisor.wait_until(lambda: all(map(answers, site.validator_sockets)), patience=PATIENCE, needs=parts)
     if up:
-        (gateway.nginx,) = supervisor.start(
-            [nginx_program(gateway.binary, lambda: gateway.site, plan.shutdown_timeout)]
-        )
+        (gateway.nginx,) = supervisor.start([nginx_program(gateway.binary, lambda: gateway.site, plan)])
         parts.append(gateway.nginx)
         up = supervisor.wait_until(
             lambda: is_serving(site) and signer_listens(plan) and is_ready(), patience=_patience(plan), needs=parts

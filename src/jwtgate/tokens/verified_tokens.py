@@ -29,17 +29,18 @@ ENTRY_OVERHEAD: Final = 640
 _read_claims: Final = msgspec.json.Decoder(dict[str, object]).decode
 
 
-class _Entry(msgspec.Struct, frozen=True, eq=False, gc=False):
+class _Entry(msgspec.Struct, eq=False, gc=False):
     issuer: str
     generation: bytes
     header: Header
     payload: bytes
     key: Key
     size: int
+    seen: float  # the last time
 
 
 class VerifiedTokens:
-    """`token_digest(token) -> (issuer's name, VerifiedToken)`, holding `max_bytes` at most.
+    """`token_digest(token) -> (issuer's name, VerifiedToken, how long unseen)`, holding `max_bytes` at most.
 
     Two generations: new and used entries are in the young one. When it has half of the bytes, it becomes the
     old one, and the old one is forgotten. So what is used stays, and nothing is sorted.
@@ -63,10 +64,13 @@ class VerifiedTokens:
         """Whether this token is remembered, by the present keys or by earlier ones."""
         return digest in self._young or digest in self._old
 
-    def get(self, digest: bytes, keysets: Mapping[str, KeySet]) -> tuple[str, VerifiedToken] | None:
+    def get(
+        self, digest: bytes, keysets: Mapping[str, KeySet], now: float
+    ) -> tuple[str, VerifiedToken, float] | None:
         """What was `put` for this token, its claims read anew; None: nothing, or the issuer's keys have changed.
 
-        `keysets` are the present ones, by issuer name.
+        `keysets` are the present ones, by issuer name. The last value is for how many seconds the token was not
+        seen; `now` is Unix time.
         """
         entry = self._young.get(digest)
         if entry is None:
@@ -78,14 +82,16 @@ class VerifiedTokens:
         if keys is None or keys.digest != entry.generation:
             return None
         self.hits += 1
-        return entry.issuer, VerifiedToken(entry.header, entry.payload, _read_claims(entry.payload), entry.key)
+        unseen, entry.seen = now - entry.seen, now
+        token = VerifiedToken(entry.header, entry.payload, _read_claims(entry.payload), entry.key)
+        return entry.issuer, token, unseen
 
-    def put(self, digest: bytes, issuer: str, keys: KeySet, verified: VerifiedToken) -> None:
+    def put(self, digest: bytes, issuer: str, keys: KeySet, verified: VerifiedToken, now: float) -> None:
         """Remembers that the token with this digest was verified, by a key of `keys`, which are `issuer`'s."""
         header, payload = verified.header, verified.payload
         # `typ` is kept in two forms.
         size = len(payload) + len(header.kid or "") + 2 * len(header.typ or "") + ENTRY_OVERHEAD
-        self._remember(digest, _Entry(issuer, keys.digest, header, payload, verified.key, size))
+        self._remember(digest, _Entry(issuer, keys.digest, header, payload, verified.key, size, now))
 
     def clear(self) -> None:
         """Forgets everything."""

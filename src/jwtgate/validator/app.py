@@ -51,6 +51,7 @@ class Validator:
         "_statuses",
         "_stopwatch",
         "_store",
+        "_tells_who",
     )
 
     def __init__(
@@ -64,6 +65,7 @@ class Validator:
         stopwatch: Stopwatch | None = None,
         logging_in: frozenset[str | None] = frozenset(),
         shadows: Shadows | None = None,
+        tells_who: bool = True,
     ) -> None:
         self._authenticate = authenticate
         self._declaring = authenticate.declaring | logging_in
@@ -74,6 +76,7 @@ class Validator:
         self._clock = clock
         self._stopwatch = stopwatch or Stopwatch()
         self._shadows = shadows
+        self._tells_who = tells_who
 
     def read(self, target: str, headers: Headers) -> Question:
         """What NGINX asks by this request."""
@@ -107,10 +110,11 @@ class Validator:
         if self._shadows is not None:
             self._shadows.see(self._store.keysets, question, outcome, now)
         if isinstance(outcome, Deny):
-            return deny(outcome, question.page)
+            return deny(outcome, question.page, tells_who=self._tells_who)
         if outcome.token is not None:
             self._store.used(outcome.token.key, now)
-        return allow(outcome, cacheable=self._room())
+        cacheable = outcome.comes_back and self._room()
+        return allow(outcome, cacheable=cacheable, tells_who=self._tells_who)
 
     async def _wait(self, outcome: Outcome, question: Question, began: float, now: float) -> bytes:
         """Keys and a status list are waited for once each."""

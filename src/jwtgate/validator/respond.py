@@ -31,26 +31,33 @@ _DENIALS_WHOLE = {reason: (denial + _END).encode() for reason, denial in _DENIAL
 _MAX_PAGE = 1024  # bytes of a URL to return to; encoded they are three times as many
 
 
-def deny(outcome: Deny, page: bytes = b"") -> bytes:
-    """The answer to a request that is denied. `page` is where its browser wants to return to, if there is one."""
+def deny(outcome: Deny, page: bytes = b"", *, tells_who: bool = True) -> bytes:
+    """The answer to a request that is denied. `page` is where its browser wants to return to, if there is one.
+
+    `tells_who`: with whose token it came, for the log.
+    """
     head, headers = _DENIALS[outcome.reason], 3
     if page:
         # Encoded whole, so that it is one value, and never a second parameter of the login page's.
         head += f"\r\nX-Jwtgate-Return: {quote(page, safe='') if len(page) <= _MAX_PAGE else ''}"
         headers += 1
-    if outcome.issuer is None or outcome.token is None:
+    if not tells_who or outcome.issuer is None or outcome.token is None:
         return _answer(head, headers) if page else _DENIALS_WHOLE[outcome.reason]
     return _answer(head + _for_the_log(outcome.issuer, outcome.token), headers + 3)
 
 
-def allow(outcome: Allow, *, cacheable: bool) -> bytes:
-    """The answer to a request that may pass. `cacheable`: whether there is room for it in the cache."""
+def allow(outcome: Allow, *, cacheable: bool, tells_who: bool = True) -> bytes:
+    """The answer to a request that may pass. `cacheable`: whether NGINX is to keep it.
+
+    `tells_who`: with whose token it came, for the log.
+    """
     until = outcome.cacheable_until if cacheable else 0
     head = f"{_ALLOWED}@{until}" if until else _ALLOWED + "0"
     headers = 2 + len(outcome.identity)
     if outcome.issuer is not None and outcome.token is not None:
-        head += _for_the_log(outcome.issuer, outcome.token)
-        headers += 3
+        if tells_who:
+            head += _for_the_log(outcome.issuer, outcome.token)
+            headers += 3
     elif outcome.tolerated is not None:  # why the token that it came with is none
         head += f"\r\nX-Jwtgate-Reason: {outcome.tolerated}"
         headers += 1

@@ -97,6 +97,7 @@ def run_worker(plan: Plan, settings: WorkerSettings) -> None:
         stopwatch=stopwatch,
         logging_in=logging_in,
         shadows=shadows,
+        tells_who=plan.tells_who,
     )
 
     def measured() -> Measurements:

@@ -32,10 +32,10 @@ def signed(number: int, filler: str = "") -> tuple[str, VerifiedToken]:
 
 
 def got(memory: VerifiedTokens, token: str, keys: KeySet = KEYS) -> VerifiedToken | None:
-    found = memory.get(token_digest(token), {"i": keys})
+    found = memory.get(token_digest(token), {"i": keys}, 0.0)
     if found is None:
         return None
-    issuer, verified = found
+    issuer, verified, _ = found
     assert issuer == "i"
     return verified
 
@@ -44,7 +44,7 @@ def test_what_was_put_is_got_with_claims_of_its_own() -> None:
     memory = VerifiedTokens(100_000)
     token, verified = signed(1)
     assert got(memory, token) is None
-    memory.put(token_digest(token), "i", KEYS, verified)
+    memory.put(token_digest(token), "i", KEYS, verified, 0.0)
     first, second = got(memory, token), got(memory, token)
     assert first is not None
     assert second is not None
@@ -56,7 +56,7 @@ def test_what_was_put_is_got_with_claims_of_its_own() -> None:
 def test_any_change_of_the_token_misses() -> None:
     memory = VerifiedTokens(100_000)
     token, verified = signed(1)
-    memory.put(token_digest(token), "i", KEYS, verified)
+    memory.put(token_digest(token), "i", KEYS, verified, 0.0)
     head, body, tail = token.split(".")
     other_head, other_body, other_tail = signed(2)[0].split(".")
     changed = [
@@ -74,7 +74,7 @@ def test_any_change_of_the_token_misses() -> None:
 def test_a_token_verified_by_a_removed_key_is_not_remembered() -> None:
     memory = VerifiedTokens(100_000)
     token, verified = signed(1)
-    memory.put(token_digest(token), "i", keyset(SIGNER, OTHER), verified)
+    memory.put(token_digest(token), "i", keyset(SIGNER, OTHER), verified, 0.0)
     assert got(memory, token, keyset(SIGNER, OTHER)) is not None
     assert got(memory, token, keyset(OTHER)) is None
     assert got(memory, token) is None
@@ -83,23 +83,31 @@ def test_a_token_verified_by_a_removed_key_is_not_remembered() -> None:
 def test_an_issuer_without_keys_has_no_remembered_tokens() -> None:
     memory = VerifiedTokens(100_000)
     token, verified = signed(1)
-    memory.put(token_digest(token), "i", KEYS, verified)
-    assert memory.get(token_digest(token), {}) is None
-    assert memory.get(token_digest(token), {"other": KEYS}) is None
+    memory.put(token_digest(token), "i", KEYS, verified, 0.0)
+    assert memory.get(token_digest(token), {}, 0.0) is None
+    assert memory.get(token_digest(token), {"other": KEYS}, 0.0) is None
+
+
+def test_it_knows_for_how_long_a_token_was_not_seen() -> None:
+    memory = VerifiedTokens(100_000)
+    token, verified = signed(1)
+    memory.put(token_digest(token), "i", KEYS, verified, 1000.0)
+    found = [memory.get(token_digest(token), {"i": KEYS}, now) for now in (1000.0, 1007.5, 1008.0)]
+    assert [each[2] for each in found if each is not None] == [0.0, 7.5, 0.5]
 
 
 def test_a_token_verified_again_after_a_change_of_keys_is_remembered_again() -> None:
     memory = VerifiedTokens(100_000)
     token, verified = signed(1)
-    memory.put(token_digest(token), "i", keyset(SIGNER, OTHER), verified)
-    memory.put(token_digest(token), "i", KEYS, verified)
+    memory.put(token_digest(token), "i", keyset(SIGNER, OTHER), verified, 0.0)
+    memory.put(token_digest(token), "i", KEYS, verified, 0.0)
     assert got(memory, token) is not None
 
 
 def test_neither_token_nor_signature_is_kept() -> None:
     memory = VerifiedTokens(100_000)
     token, verified = signed(1)
-    memory.put(token_digest(token), "i", KEYS, verified)
+    memory.put(token_digest(token), "i", KEYS, verified, 0.0)
     kept = repr(memory._young) + repr(memory._old)
     for part in token.split("."):
         assert part not in kept
@@ -108,11 +116,11 @@ def test_neither_token_nor_signature_is_kept() -> None:
 def test_what_is_used_stays_and_what_is_not_goes() -> None:
     memory = VerifiedTokens(20 * (ENTRY_OVERHEAD + 100))
     used, verified = signed(0)
-    memory.put(token_digest(used), "i", KEYS, verified)
+    memory.put(token_digest(used), "i", KEYS, verified, 0.0)
     tokens = []
     for number in range(1, 60):
         token, other = signed(number)
-        memory.put(token_digest(token), "i", KEYS, other)
+        memory.put(token_digest(token), "i", KEYS, other, 0.0)
         tokens.append(token)
         assert got(memory, used) is not None
     assert got(memory, tokens[0]) is None
@@ -123,7 +131,7 @@ def test_what_is_used_stays_and_what_is_not_goes() -> None:
 def test_a_memory_too_small_for_an_entry_remembers_nothing(max_bytes: int) -> None:
     memory = VerifiedTokens(max_bytes)
     token, verified = signed(1)
-    memory.put(token_digest(token), "i", KEYS, verified)
+    memory.put(token_digest(token), "i", KEYS, verified, 0.0)
     assert got(memory, token) is None
     assert len(memory) == 0
 
@@ -131,7 +139,7 @@ def test_a_memory_too_small_for_an_entry_remembers_nothing(max_bytes: int) -> No
 def test_everything_is_forgotten_on_clear() -> None:
     memory = VerifiedTokens(100_000)
     token, verified = signed(1)
-    memory.put(token_digest(token), "i", KEYS, verified)
+    memory.put(token_digest(token), "i", KEYS, verified, 0.0)
     memory.clear()
     assert got(memory, token) is None
     assert len(memory) == 0
@@ -150,7 +158,7 @@ def test_many_distinct_tokens_stay_within_the_stated_bytes(filler: str) -> None:
         for number in range(4000):
             # A payload and a header of its own, as each token has.
             own = VerifiedToken(verified.header, bytes(bytearray(payload)), verified.claims, verified.key)
-            memory.put(token_digest(str(number)), "i", KEYS, own)
+            memory.put(token_digest(str(number)), "i", KEYS, own, 0.0)
             highest = max(highest, tracemalloc.get_traced_memory()[0] - before)
     finally:
         tracemalloc.stop()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from jwtgate import generate_signing_key, mint, read_jwks
@@ -127,6 +128,27 @@ def test_a_token_that_ends_while_its_keys_are_fetched_is_denied() -> None:
 
 def test_nothing_is_cacheable_when_the_cache_is_full() -> None:
     assert ask(Keys(GOOD, NONE), room=False)[1][b"x-accel-expires"] == b"0"
+
+
+def test_a_decision_is_not_kept_for_who_will_not_ask_again_in_time() -> None:
+    """Staleness is 10 s: who was not here for longer than twice that had a decision that nobody asked for."""
+    times = [NOW, NOW + 20, NOW + 45, NOW + 46]
+    clock = iter(times)
+    store = Keys(GOOD, NONE)
+    validator = Validator(
+        Authenticator(replace(PLAN, workers=1), VerifiedTokens(10_000)),
+        store,
+        StatusStore([], store, Standing()),
+        room=lambda: True,
+        clock=lambda: next(clock),
+    )
+    question = validator.read(f"/{POLICY}", [(b"authorization", b"Bearer " + TOKEN.encode())])
+    expires = []
+    for _ in times:
+        answer = validator.answer(question)
+        assert isinstance(answer, bytes)
+        expires.append(dict(taken_apart(answer)[1])[b"x-accel-expires"])
+    assert expires == [b"@%d" % (NOW + 9), b"@%d" % (NOW + 29), b"0", b"@%d" % (NOW + 55)]
 
 
 def test_only_the_path_names_the_policy() -> None:

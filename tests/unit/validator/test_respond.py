@@ -85,6 +85,13 @@ def test_an_allow_brings_the_identity_along() -> None:
     ]
 
 
+def test_nobody_is_told_who_it_was_where_nobody_asks() -> None:
+    allowed = headers(allow(Allow(TOKEN, ISSUER, (("X-User", "alice"),), 9), cacheable=True, tells_who=False))
+    assert [name for name, _ in allowed] == [b"content-length", b"x-accel-expires", b"x-jwtgate-identity-x-user"]
+    denied = headers(deny(Deny(Reason.TOKEN_EXPIRED, Step.CLAIMS, ISSUER, TOKEN), tells_who=False))
+    assert [name for name, _ in denied] == [b"content-length", b"x-accel-expires", b"x-jwtgate-reason"]
+
+
 def test_a_line_too_many_denies() -> None:
     """What stands in the values was made printable before; if it ever is not, nobody is let through."""
     for value in ("a\r\nX-Jwtgate-Identity-X-Admin: yes", "a\nb", "a\r\n\r\nb"):

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+DENIED = b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n"
 
 
 class Application:
@@ -97,6 +98,25 @@ def test_what_is_quick_is_answered_first() -> None:
     wires = talk(application, ask("/slow-1"), ask("/slow-2"), ask("/quick-1"), ask("/slow-3"), ask("/quick-2"))
     assert application.asked == ["/quick-1", "/quick-2", "/slow-1", "/slow-2", "/slow-3"]
     assert all(wire.written == ANSWER for wire in wires)
+
+
+def test_nginx_may_run_after_each_token_that_was_checked_in_vain() -> None:
+    order: list[str] = []
+
+    def answer(question: str) -> bytes:
+        order.append(question)
+        return DENIED if "forged" in question else ANSWER
+
+    async def run() -> None:
+        desk = _Desk(Application(answer), asyncio.get_running_loop(), give_way=lambda: order.append("NGINX"))
+        for target in ("/forged-1", "/good", "/quick-forged", "/forged-2"):
+            connection = _Connection(desk)
+            connection.connection_made(Wire())
+            connection.data_received(ask(target))
+        await desk.close()
+
+    asyncio.run(run())
+    assert order == ["/quick-forged", "/forged-1", "NGINX", "/good", "/forged-2", "NGINX"]
 
 
 def test_a_fault_is_a_500_and_the_others_are_served() -> None:
