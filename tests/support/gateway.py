@@ -193,7 +193,9 @@ class Gateway(Process):
 
 def entries(file: Path) -> list[dict[str, Any]]:
     """An access log, parsed."""
-    return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+    # NGINX writes a client's bytes as they came.
+    text = file.read_text(errors="surrogateescape") if file.exists() else ""
+    return [json.loads(line) for line in text.splitlines()]
 
 
 def logged(file: Path, request_id: str) -> dict[str, Any]:

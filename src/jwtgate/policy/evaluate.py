@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import floor
-from typing import TYPE_CHECKING, Any, NamedTuple, assert_never
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, assert_never
 
 from jwtgate.policy.claims import DEFAULT_CLAIM_NAMES, ClaimNames, ClaimPath, claim_at
 from jwtgate.policy.expression import compile_expression
@@ -43,6 +43,9 @@ class Failure(NamedTuple):
     reason: Reason
     position: str
 
+
+# What could not be evaluated: neither met nor not met.
+_ERRORS: Final = (Reason.POLICY_ERROR, Reason.HEADER_INVALID)
 
 # (claims, request, now) → the first failure, or None when all is met. `now` is Unix time in seconds.
 if TYPE_CHECKING:
@@ -148,8 +151,9 @@ def _any(checks: tuple[Check, ...], position: str) -> Check:
                 return None
             reasons.add(failure.reason)
         # What all of them say; an error before any other reason.
-        if Reason.POLICY_ERROR in reasons:
-            return failures[Reason.POLICY_ERROR]
+        for error in _ERRORS:
+            if error in reasons:
+                return failures[error]
         return failures[reasons.pop() if len(reasons) == 1 else Reason.REQUIREMENT_FAILED]
 
     return check
@@ -160,7 +164,7 @@ def _not(inner: Check, failed: Failure) -> Check:
         failure = inner(claims, request, now)
         if failure is None:
             return failed
-        return failure if failure.reason is Reason.POLICY_ERROR else None
+        return failure if failure.reason in _ERRORS else None
 
     return check
 
@@ -239,12 +243,16 @@ def _methods(checks: Mapping[str, Check], not_named: Failure) -> Check:
 def _expression(text: str, position: str) -> Check:
     evaluate = compile_expression(text)
     failed, broken = Failure(Reason.REQUIREMENT_FAILED, position), Failure(Reason.POLICY_ERROR, position)
+    # Then it is the client that has to mend something, and nobody has to be woken for it.
+    unreadable = Failure(Reason.HEADER_INVALID, position)
 
     def check(claims: Mapping[str, Any], request: Request, now: float) -> Failure | None:
         value = evaluate(claims, request, now)
         if value is True:
             return None
-        return broken if value is None else failed
+        if value is False:
+            return failed
+        return broken if request.is_text else unreadable
 
     return check
 

@@ -43,17 +43,26 @@ class Meaning:
     words: str  # between the claim's name and the operand, for people
 
 
+# Words of RE2's that say nothing to who wrote the pattern.
+_SAID: Final = dict.fromkeys(
+    ("failed to compile Set", "no memory left", "pattern too large - compile failed"),
+    "it is too large: fewer or shorter repetitions, or a smaller class of characters",
+)
+
+
 def check_pattern(pattern: str) -> None:
     """Raises ValueError, with RE2's words, when RE2 refuses the pattern.
 
-    RE2 needs time linear in the text, whatever the pattern.
+    RE2 needs time linear in the text, whatever the pattern, and no more memory than it takes for the first text:
+    one for which that is too little is refused here, and none fails later.
     """
     try:
         re2.compile(pattern, _options())
         _full_match(pattern)("")
     except re2.error as error:
         words = error.args[0]
-        raise ValueError(words.decode(errors="replace") if isinstance(words, bytes) else str(words)) from None
+        said = words.decode(errors="replace") if isinstance(words, bytes) else str(words)
+        raise ValueError(_SAID.get(said, said)) from None
 
 
 def _options() -> Any:

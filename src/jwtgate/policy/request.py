@@ -47,5 +47,14 @@ class Request(msgspec.Struct, frozen=True, gc=False):
     host: str = ""
     headers: Mapping[str, str] = {}
 
+    @property
+    def is_text(self) -> bool:
+        """Whether a client sent UTF-8: other bytes stand here as lone surrogates, and equal no text."""
+        try:
+            "".join((self.method, self.path, self.host, *self.headers.values())).encode()
+        except UnicodeEncodeError:
+            return False
+        return True
+
 
 NO_REQUEST: Final = Request()

@@ -11,6 +11,7 @@ from jwtgate.policy import (
     All,
     AnyOf,
     ExpressionError,
+    Failure,
     Inputs,
     Not,
     Request,
@@ -131,6 +132,33 @@ BROKEN = Expression("cel", "claims.absent > 1")
 def test_an_error_never_lets_anything_through(requirement: Any, reason: Reason | None) -> None:
     failure = compile_requirement(requirement).check({}, REQUEST, NOW)
     assert (failure and failure.reason) == reason
+
+
+READS_HEADER = Expression("cel", "request.headers['x-tenant'] != 'acme'")
+
+
+@pytest.mark.parametrize(
+    "requirement",
+    [
+        READS_HEADER,
+        Not("not", READS_HEADER),
+        All("all", (Nothing("all[0]"), READS_HEADER)),
+        AnyOf("any", (READS_HEADER, Expression("any[1]", "false"))),
+        Not("not", AnyOf("any", (READS_HEADER, Expression("any[1]", "false")))),
+    ],
+)
+@pytest.mark.parametrize("octets", ["\udcff", "acme\udce9"])
+def test_bytes_that_are_no_text_are_the_clients_mistake_and_let_nothing_through(
+    requirement: Any, octets: str
+) -> None:
+    check = compile_requirement(requirement).check
+    failure = check({}, Request(headers={"x-tenant": octets}), NOW)
+    assert failure is not None
+    assert failure.reason is Reason.HEADER_INVALID
+    # What a policy gets wrong by itself stays its own error.
+    assert compile_requirement(BROKEN).check({}, Request(headers={"x-tenant": "é"}), NOW) == Failure(
+        Reason.POLICY_ERROR, "cel"
+    )
 
 
 def test_the_inputs_of_a_tree_are_those_of_all_its_parts() -> None:
