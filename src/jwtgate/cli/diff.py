@@ -23,13 +23,18 @@ def diff(
     """Say in words which routes' requirements change: routes opened, closed, added, removed; policies; issuers.
 
     Example: [bold]jwtgate diff old.yaml gateway.yaml[/bold]
+
+    Since the last commit: [bold]jwtgate diff <(git show HEAD:./gateway.yaml) gateway.yaml[/bold]
     """
-    found = changes(load_plan(old), load_plan(new))
+    # Of the old file nobody mends anything any more.
+    before, after = load_plan(old, warn=False), load_plan(new)
+    found = changes(before, after)
     console = Console(highlight=False, soft_wrap=True)
     width = max((len(change.whose) for change in found), default=0)
     for change in found:
         console.print(Text.assemble((change.whose.ljust(width), "bold"), "  ", change.text))
     if not found:
-        console.print("no difference in what routes require")
+        others = "" if before == after else "; other settings differ"
+        console.print(f"no difference in what routes require{others}")
     if found and exit_code:
         raise typer.Exit(1)

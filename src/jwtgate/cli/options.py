@@ -43,10 +43,10 @@ def nginx_text(nginx: Nginx) -> str:
     return f"NGINX {nginx.version_text} from {origin}"
 
 
-def load_plan(path: Path) -> Plan:
+def load_plan(path: Path, *, warn: bool = True) -> Plan:
     """The Plan of a configuration; its warnings go to standard error. Raises ConfigError."""
     loaded = load(path, os.environ)
-    for warning in loaded.warnings:
+    for warning in loaded.warnings if warn else ():
         typer.echo(f"warning: {warning}", err=True)
     return loaded.plan
 

@@ -1,11 +1,14 @@
-"""Two Plans → what changes for those who ask, in words. A table of facts about each route and each issuer."""
+"""Two Plans → what changes for those who ask, in words. A table of facts about each route and each issuer.
+
+What is not in a table changes nothing about who gets in: addresses, limits, logs, texts of denials.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from jwtgate.plan import Discovery, InlineJwks, JwksFile, JwksUrl, SharedSecret
+from jwtgate.plan import Discovery, InlineJwks, JwksFile, JwksUrl, Route, SharedSecret
 from jwtgate.policy import (
     AuthorizationHeader,
     Cookie,
@@ -19,43 +22,45 @@ from jwtgate.policy import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from jwtgate.plan import IdentityHeader, Issuer, KeySource, Plan, Policy, Route
+    from jwtgate.plan import Cors, IdentityHeader, Included, Issuer, KeySource, Plan, Policy
     from jwtgate.policy import TokenSource
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What changes for a route (`/orders/`) or an issuer (`issuer company`)."""
+    """What changes for a route (`/orders/`), an `include orders`, an `issuer company` or the whole `gateway`."""
 
     whose: str
     text: str
 
 
 def changes(old: Plan, new: Plan) -> list[Change]:
-    """Routes in the order of the new file, then those that are gone, then issuers."""
+    """Routes in the order of the new file, then those that are gone, then issuers, then the gateway."""
     before, after = _routes(old), _routes(new)
     found = []
     for name, route in after.items():
         texts = _route(old, before[name], new, route) if name in before else [_added(new, route)]
         found += [Change(name, text) for text in texts]
     found += [Change(name, "removed") for name in before if name not in after]
+    found += [Change("gateway", text) for text in _differences(old, new, _OF_GATEWAY)]
     for name in (*new.issuers, *(each for each in old.issuers if each not in new.issuers)):
         found += [Change(f"issuer {name}", text) for text in _issuer(old.issuers.get(name), new.issuers.get(name))]
     return found
 
 
-def _routes(plan: Plan) -> dict[str, Route]:
-    return {f"{route.host or ''}{route.path}": route for route in plan.routes}
+def _routes(plan: Plan) -> dict[str, Route | Included]:
+    routes = {f"{route.host or ''}{route.path}": route for route in plan.routes}
+    return {**routes, **{f"include {each.name}": each for each in plan.included}}
 
 
-def _added(plan: Plan, route: Route) -> str:
+def _added(plan: Plan, route: Route | Included) -> str:
     if route.policy is None:
         return f"added, public: everyone is let through to {route.upstream}"
     policy = plan.policies[route.policy]
     return f"added: policy {policy.name}, {describe(policy.requirement)}, issuers {_list(policy.issuers)}"
 
 
-def _route(old: Plan, before: Route, new: Plan, after: Route) -> list[str]:
+def _route(old: Plan, before: Route | Included, new: Plan, after: Route | Included) -> list[str]:
     texts = []
     if before.policy is None and after.policy is not None:
         policy = new.policies[after.policy]
@@ -65,7 +70,7 @@ def _route(old: Plan, before: Route, new: Plan, after: Route) -> list[str]:
         texts.append(f"opened: everyone is let through, policy {name} is asked no longer")
     elif before.policy is not None and after.policy is not None:
         texts += _differences(old.policies[before.policy], new.policies[after.policy], _OF_POLICY)
-    return texts + _differences(before, after, _OF_ROUTE)
+    return texts + _differences(before, after, _OF_ROUTE if isinstance(after, Route) else _OF_INCLUDED)
 
 
 def _issuer(before: Issuer | None, after: Issuer | None) -> list[str]:
@@ -125,6 +130,14 @@ def _keys(keys: KeySource) -> str:
             return "a shared secret"
 
 
+def _cors(cors: Cors) -> str:
+    return "passed on" if cors.pass_on else _list(cors.origins) + ", with credentials" * cors.credentials
+
+
+_OF_GATEWAY: Mapping[str, Callable[[Plan], str]] = {
+    "deny list": lambda plan: str(plan.deny_list or "none"),
+}
+
 _OF_POLICY: Mapping[str, Callable[[Policy], str]] = {
     "policy": lambda policy: policy.name,
     "requirements": lambda policy: describe(policy.requirement),
@@ -141,18 +154,28 @@ _OF_POLICY: Mapping[str, Callable[[Policy], str]] = {
     "tokens pass while their status list cannot be had": lambda policy: _yes(policy.unsafe_allow_stale_status),
 }
 
+_OF_INCLUDED: Mapping[str, Callable[[Included], str]] = {
+    "the service gets the token": lambda included: _yes(not included.strip_token),
+}
+
 _OF_ROUTE: Mapping[str, Callable[[Route], str]] = {
+    "paths": lambda route: "this one alone" if route.match == "exact" else "this one and all below it",
     "service": lambda route: route.upstream,
     "the service gets the token": lambda route: _yes(not route.strip_token),
     "rate limit": lambda route: route.rate_limit or "none",
-    "cors": lambda route: "none" if route.cors is None else _list(route.cors.origins) if not route.cors.pass_on
-    else "passed on",
-}  # fmt: skip
+    "encoded slashes are passed on": lambda route: _yes(route.allow_encoded_slashes),
+    "websockets": lambda route: _yes(route.websocket),
+    "login page": lambda route: route.login or "none",
+    "metadata": lambda route: "none" if route.resource is None else route.resource.metadata_url,
+    "cors": lambda route: "none" if route.cors is None else _cors(route.cors),
+}
 
 _OF_ISSUER: Mapping[str, Callable[[Issuer], str]] = {
     "iss": lambda issuer: issuer.issuer,
     "keys": lambda issuer: _keys(issuer.keys),
     "audience": lambda issuer: "any" if issuer.audience is None else " or ".join(issuer.audience),
+    "audience in": lambda issuer: issuer.audience_claim,
+    "claims with one value": lambda issuer: _list(f"{name} {value}" for name, value in issuer.fixed_claims),
     "algorithms": lambda issuer: _list(issuer.algorithms),
     "types": lambda issuer: _list(issuer.types),
     "required claims": lambda issuer: _list(issuer.required_claims),
@@ -163,4 +186,5 @@ _OF_ISSUER: Mapping[str, Callable[[Issuer], str]] = {
     "roles in": lambda issuer: shown_path(issuer.claim_names.roles),
     "groups in": lambda issuer: shown_path(issuer.claim_names.groups),
     "status lists": lambda issuer: "none" if issuer.status_lists is None else _list(issuer.status_lists.uris),
+    "tokens pass whose status is not looked at": lambda issuer: _yes(issuer.unsafe_ignore_status),
 }
