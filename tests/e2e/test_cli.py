@@ -137,7 +137,7 @@ def test_help_fits_80_columns_and_has_an_example(subtests: pytest.Subtests) -> N
         (["validator", "nosuch.yaml"], "nosuch.yaml: cannot be read"),
         (["explain", "nosuch.yaml", "-", "--route", "/"], "nosuch.yaml: cannot be read"),
         (["explain", "nosuch.yaml", "--route", "/"], "Missing argument 'TOKEN|-'."),
-        (["explain", "nosuch.yaml", "-"], "Missing option '--route'"),
+        (["explain", "nosuch.yaml", "-"], "write --route with a path, or --include with a name"),
         (["explain", "nosuch.yaml", "-", "--route", "raw"], "write a path as a client asks for it, such as /b/"),
         (["explain", "nosuch.yaml", "-", "--route", "/", "--now", "nan"], "write seconds since 1970"),
         (["signer", "run"], "--issuer and --audience are needed, or --config gateway.yaml"),

@@ -47,7 +47,7 @@ def load_plan(path: Path, *, warn: bool = True) -> Plan:
     """The Plan of a configuration; its warnings go to standard error. Raises ConfigError."""
     loaded = load(path, os.environ)
     for warning in loaded.warnings if warn else ():
-        typer.echo(f"warning: {warning}", err=True)
+        typer.echo(str(warning), err=True)
     return loaded.plan
 
 

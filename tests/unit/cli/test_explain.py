@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from jwtgate.cli.explain import ADVICE
+from jwtgate.cli.explain_advice import ADVICE
 from jwtgate.config import load_text
 from jwtgate.reasons import Reason
 from jwtgate.routing import match_route
@@ -189,3 +189,34 @@ def test_people_get_a_tree(tmp_path: Path) -> None:
     bad = jwtgate("explain", str(file), '{"claim": 1}', "--route", "/a/")
     assert bad.returncode == 2
     assert "claims" in bad.stderr
+
+
+INCLUDED = """
+version: 1
+issuers:
+  main: {issuer: https://issuer.example, jwks: https://issuer.example/jwks, audience: services, algorithms: ES256}
+policies:
+  writer: {issuer: main, require: {all: [{scopes: write}, {cel: "request.path == '/orders/1'"}]}}
+include: {orders: {policy: writer}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "said"),
+    [
+        (["--include", "orders", "--route", "/orders/1"], 0, "Include orders, policy writer, issuer main"),
+        (["--include", "orders", "--route", "/orders/2"], 1, "denied: requirement_failed"),
+        (["--include", "orders", "--route", "/orders/1", "--json"], 0, '"include": "orders"'),
+        (["--include", "other"], 2, "there is none of that name: orders"),
+        (["--route", "/orders/1"], 2, "has no routes: name an entry of its include: by --include NAME"),
+    ],
+)
+def test_an_entry_of_include_is_explained_by_its_name(
+    tmp_path: Path, options: list[str], code: int, said: str
+) -> None:
+    file = tmp_path / "g.yaml"
+    file.write_text(INCLUDED)
+    token = {"iss": "https://issuer.example", "aud": "services", "exp": 4_000_000_000, "scope": "write"}
+    done = jwtgate("explain", str(file), json.dumps({"claims": token}), *options)
+    assert done.returncode == code, done.stderr
+    assert said in " ".join((done.stdout + done.stderr).replace("│", " ").split())
