@@ -199,11 +199,14 @@ class Document:
         return key, node
 
 
-def read_document(text: str, filename: str, environ: Mapping[str, str]) -> Document:
-    """Read one YAML document. Raises ConfigError, with one problem, for text that is no YAML document."""
+def read_document(text: str, filename: str, environ: Mapping[str, str], *, smallest: str = _SMALLEST) -> Document:
+    """Read one YAML document. Raises ConfigError, with one problem, for text that is no YAML document.
+
+    `smallest` is what a file without anything is told to write.
+    """
     text = text.removeprefix("\ufeff")
     lines = tuple(text.splitlines())
-    reject = _Reject(filename, lines)
+    reject = _Reject(filename, lines, smallest)
     if bad := _UNPRINTABLE.search(text):
         before = text[: bad.start()].splitlines() or [""]
         fault = Fault(f"the character U+{ord(bad[0]):04X} cannot stand in a YAML file", "remove it")
@@ -220,6 +223,7 @@ class _Reject:
 
     filename: str
     lines: tuple[str, ...]
+    smallest: str
 
     def __call__(self, line: int, column: int, fault: Fault) -> ConfigError:
         return ConfigError([_problem(self.filename, self.lines, line, column, fault)])
@@ -230,7 +234,7 @@ def _compose(text: str, reject: _Reject) -> Node:
     try:
         root = loader.get_node() if loader.check_node() else None
         if root is None or (isinstance(root, ScalarNode) and not root.value):
-            raise ConfigError([Problem(reject.filename, 0, 0, "the file is empty", _SMALLEST)])
+            raise ConfigError([Problem(reject.filename, 0, 0, "the file is empty", reject.smallest)])
         if loader.check_node():
             second = loader.get_node()
             mark = second.start_mark if second else root.end_mark
@@ -246,7 +250,7 @@ def _compose(text: str, reject: _Reject) -> Node:
     finally:
         loader.dispose()
     if not isinstance(root, MappingNode):
-        fault = Fault("the file must be a mapping of keys to values", _SMALLEST)
+        fault = Fault("the file must be a mapping of keys to values", reject.smallest)
         raise reject(root.start_mark.line, root.start_mark.column, fault)
     return root
 

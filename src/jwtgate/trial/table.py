@@ -36,6 +36,10 @@ if TYPE_CHECKING:
 START = 1767225600  # 2026-01-01T00:00:00Z: the same every day, so that a table that passes passes tomorrow
 
 ALLOW, NO_ROUTE = "allow", "no_route"
+_SMALLEST = (
+    'the smallest file is "gateway: gateway.yaml" and "requests: [{route: /, expect: allow}]", each on a line'
+)
+
 EXPECTATIONS = (ALLOW, NO_ROUTE, *Reason)
 
 
@@ -102,13 +106,16 @@ def read_table(path: Path, environ: Mapping[str, str]) -> Table:
         hint = "name a file of requests; see docs/testing-policies.md"
         why = (error.strerror or "").lower() if isinstance(error, OSError) else "it is not UTF-8 text"
         raise ConfigError([Problem(str(path), 0, 0, f"cannot be read: {why}", hint)]) from None
-    document = read_document(text, str(path), environ)
+    document = read_document(text, str(path), environ, smallest=_SMALLEST)
     if document.problems:
         raise ConfigError(document.problems)
     try:
         file = msgspec.convert(document.data, _File)
     except msgspec.ValidationError as error:
         raise ConfigError([_problem(document, str(error))]) from None
+    if not file.requests:
+        fault = Fault("there are no requests", "a table that tries nothing would always pass: add one")
+        raise ConfigError([document.problem(("requests",), fault)])
     reader = _Reader(document, file, [])
     requests = tuple(reader.request(index, case) for index, case in enumerate(file.requests))
     if reader.problems:
@@ -131,7 +138,8 @@ class _Reader:
             self._wrong((*place, "route"), "a route is named by a path", "write /orders/list")
         start = self._moment(self.file.now, ("now",), None)
         now = self._moment(case.at, (*place, "at"), start) if case.at is not None else start
-        name = case.name or f"{case.method} {case.route}, {case.token or 'no token'}"
+        token = case.token or ("no token" if case.claims is None else "claims of its own")
+        name = case.name or f"{case.method} {case.route}, {token}"
         return Request(name, self.document.place(place), case, self._token(case, place), now)
 
     def _token(self, case: Case, place: Place) -> Claims | str | None:

@@ -158,6 +158,31 @@ def test_a_mistake_in_a_table_is_told_at_its_line(tmp_path: Path, requests: str,
     assert "help: " in text
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", 'the file is empty\nhelp: the smallest file is "gateway: gateway.yaml"'),
+        ("- a\n", "the file must be a mapping"),
+        ("gateway: g.yaml\nrequests: []\n", "there are no requests"),
+    ],
+)
+def test_a_file_that_tries_nothing_is_refused(tmp_path: Path, text: str, said: str) -> None:
+    file = tmp_path / "a.test.yaml"
+    file.write_text(text)
+    with pytest.raises(ConfigError) as raised:
+        read_table(file, {})
+    assert said in str(raised.value)
+    assert "upstreams" not in str(raised.value)
+
+
+def test_a_request_without_a_name_is_called_by_what_it_sends(tmp_path: Path) -> None:
+    made = table(
+        tmp_path,
+        "".join(f"  - {{route: /, expect: allow{more}}}\n" for more in ("", ", claims: {}", ", token: a.b")),
+    )
+    assert [each.name for each in made.requests] == ["GET /, no token", "GET /, claims of its own", "GET /, a.b"]
+
+
 def test_junit_has_a_case_for_each_request_and_a_failure_for_each_that_differs(tmp_path: Path) -> None:
     found, _ = results(
         tmp_path, '  - {name: "a\\x01<b>", route: /editor/, expect: allow}\n  - {route: /public/, expect: allow}\n'
