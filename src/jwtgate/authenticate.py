@@ -263,9 +263,9 @@ class Authenticator:
         if found is None:
             return None
         name, token, unseen = found
-        if name not in trusted.by_name:  # verified for another policy
+        trust = trusted.by_name.get(name)
+        if trust is None:  # verified for another policy
             return None
-        trust = trusted.by_name[name]
         fits = len(text) <= trust.issuer.max_token_bytes and token.header.algorithm in trust.issuer.algorithms
         return (trust, token, unseen) if fits else None
 
@@ -306,7 +306,7 @@ def _decide(
     refused = check_claims(token, trust.rules, now)
     if refused is not None:
         return Deny(refused, Step.CLAIMS, issuer, token)
-    end = token.claims["exp"] + issuer.leeway
+    end = token.claims["exp"] + trust.rules.leeway
     if "status" in token.claims or standing.denied is not None:
         stands = standing.of(issuer, token.claims, now, allow_stale=policy.unsafe_allow_stale_status)
         if isinstance(stands, Reason):

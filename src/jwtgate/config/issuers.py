@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from jwtgate.config.fetching import compile_pace
@@ -77,8 +78,8 @@ def _issuer(
         name=name,
         issuer=section.issuer,
         keys=keys,
-        audience=None if section.audience is None else tuple(section.audience),
-        algorithms=tuple(section.algorithms),
+        audience=None if section.audience is None else _shared(tuple(section.audience)),
+        algorithms=_shared(tuple(section.algorithms)),
         leeway=section.leeway,
         max_token_bytes=section.max_token_bytes,
         types=None if section.types is None else tuple(map(_media_type, section.types)),
@@ -92,6 +93,12 @@ def _issuer(
         status_lists=status_lists,
         unsafe_ignore_status=section.unsafe_ignore_status,
     )
+
+
+@lru_cache(maxsize=256)
+def _shared(texts: tuple[str, ...]) -> tuple[str, ...]:
+    """One object for all issuers with the same: each request reads it, and it should stay in a cache."""
+    return texts
 
 
 def _claim_names(section: ClaimNamesSection) -> ClaimNames:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import gc
 import os
 import resource
 import secrets
@@ -66,6 +67,7 @@ def run_gateway(
     `is_ready` says when they are. Raises StartError, NginxError and UnquotableError for what keeps the gateway
     from starting.
     """
+    gc.freeze()  # the Plan and all modules stay: the collector would look through them once more, and find nothing
     _require_addresses(plan)
     _raise_open_files()
     _append_to_logs()

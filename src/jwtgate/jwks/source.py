@@ -8,6 +8,7 @@ A file is watched the way a URL is polled: its size, times and inode stand for t
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol, assert_never
 
 from jwtgate.errors import KeyFetchError, KeyRefusedError
@@ -208,13 +209,19 @@ def listed(notes: tuple[str, ...]) -> str:
     return "" if not notes else " (" + "; ".join(notes[:3]) + ")"
 
 
+@lru_cache(maxsize=16)
+def _slowed(pace: Pace, spread: float) -> Pace:
+    """Once for all issuers with the same pace."""
+    return replace(pace, retry_first=min(max(pace.retry_first, spread), pace.retry_most))
+
+
 def pace_of(source: Source, pace: Pace, spread: float) -> Pace:
     """The pace for this source: a file is looked at each second or so, whatever the pace for URLs is.
 
     `spread`: no sooner than after so many seconds an issuer that failed is asked again, if nobody waits for it.
     """
     if source.shared:
-        return replace(pace, retry_first=min(max(pace.retry_first, spread), pace.retry_most)) if spread else pace
+        return _slowed(pace, spread) if spread else pace
     return replace(
         pace,
         least=_WATCH,
