@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 AUDIENCE = "services"
 KEY = generate_signing_key("ES256")
 _CONNECTIONS = 8
-_TOKENS = 60_000  # signed beforehand: none is sent twice to a gateway
+_TOKENS = 200_000  # signed beforehand: none is sent twice to a gateway
 
 _NOTES = """\
 `jwtgate up` serves when NGINX and all validators answer by the new configuration; its CPU is that of all its
@@ -65,7 +65,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--issuers", type=int, default=1000)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=int, default=4)
+    parser.add_argument("--seconds", type=int, default=2)
     parser.add_argument("--output", type=Path)
     options = parser.parse_args()
     counts = (1, options.issuers)

@@ -235,6 +235,7 @@ class Feed:
             event = Failed(self._around.jitter())
             self._failed(f"{self.source.place}: {error}")
         self._take(event)
+        await asyncio.sleep(0)  # to use a large set takes 10 ms, and so does to write it: requests first
         if isinstance(event, Confirmed):
             self._keep()
             if self.asked.error is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import json
 import os
 import subprocess
 import sys
@@ -102,6 +103,22 @@ def test_a_start_with_a_fresh_snapshot_does_not_ask_the_issuer(
             await until(lambda: len(fake_issuer.requests) == 2)
 
     play(scene())
+
+
+def test_a_record_is_replaced_and_never_written_over(
+    fake_issuer: Any, url_issuer: Issuer, jwks: Any, shelf: Path
+) -> None:
+    """Who reads while another writes has a whole record; who dies while writing leaves the old one."""
+    fake_issuer.answer.body = before = jwks("a")
+    time = Time()
+    fetched_once(url_issuer, shelf, time.clocks)
+    with record_in(shelf).open() as reading:
+        fake_issuer.answer.body = after = jwks("b")
+        time.passes(5000)
+        fetched_once(url_issuer, shelf, time.clocks)
+        assert json.loads(reading.read())["jwks"] == before.decode()
+    assert json.loads(record_in(shelf).read_text())["jwks"] == after.decode()
+    assert not list(shelf.glob(".new-*"))
 
 
 def test_of_many_issuers_that_are_down_a_token_finds_the_snapshot_at_once_and_the_others_are_read_later(
