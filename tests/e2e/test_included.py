@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ssl
-import subprocess
 import tempfile
 import urllib.error
 import urllib.request
@@ -15,7 +14,8 @@ import pytest
 from jwtgate.lint import lint, read_file
 from support.certificates import Authority
 from support.gateway import Process, jwtgate, wait_until
-from support.http import Response, connect, request
+from support.http import Response, request
+from support.nginx import serving
 from support.ports import free_port
 
 if TYPE_CHECKING:
@@ -64,28 +64,17 @@ class House:
             text = text.replace(" $jwtgate_denied", "")
         self.file = self.work / "nginx.conf"
         self.file.write_text(text)
-        self._command = [str(nginx), "-p", str(self.work), "-e", "stderr", "-c", str(self.file)]
+        self._serving = serving(nginx, self.file, self.address)
 
     def __enter__(self) -> Self:
-        checked = subprocess.run([*self._command, "-t", "-q"], capture_output=True, text=True, check=False)
-        assert checked.returncode == 0, checked.stderr
-        self._process = subprocess.Popen(self._command)
-        wait_until(lambda: self._answers() or self._process.poll() is not None, patience=10)
+        self._serving.__enter__()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._process.terminate()
-        self._process.wait(10)
+        self._serving.__exit__(kind, error, trace)
         self._directory.cleanup()
-
-    def _answers(self) -> bool:
-        try:
-            connect(self.address).close()
-        except OSError:
-            return False
-        return True
 
     def request(self, path: str, token: str | None = None, **headers: str) -> Response:
         """One request to the shop."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,8 +10,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 
 from jwtgate.lint import lint, read_file
-from support.gateway import wait_until
-from support.http import connect, request
+from support.http import request
+from support.nginx import serving
 from support.ports import free_port
 
 if TYPE_CHECKING:
@@ -176,21 +175,8 @@ def running(nginx: Path, server: str) -> Iterator[tuple[str, set[str]]]:
         (work / "secret").write_text("secret")
         file = work / "nginx.conf"
         file.write_text(CONFIGURATION.replace("SERVER", server).replace("WORK", name).replace("ADDRESS", address))
-        process = subprocess.Popen([str(nginx), "-p", name, "-e", "stderr", "-c", str(file)])
-        try:
-            wait_until(lambda: _answers(address) or process.poll() is not None, patience=10)
+        with serving(nginx, file, address):
             yield address, {finding.rule for finding in lint(read_file(file)) if finding.level != "note"}
-        finally:
-            process.terminate()
-            process.wait(10)
-
-
-def _answers(address: str) -> bool:
-    try:
-        connect(address).close()
-    except OSError:
-        return False
-    return True
 
 
 def lets_through(address: str, path: str) -> bool:

@@ -7,7 +7,6 @@ configuration around ours.
 from __future__ import annotations
 
 import socketserver
-import subprocess
 import tempfile
 import threading
 from collections.abc import Callable, Mapping
@@ -17,8 +16,9 @@ from typing import TYPE_CHECKING, Any, Self
 
 from jwtgate.run_directory import run_directory, unprivileged_account
 from jwtgate.validator.worker import listen
-from support.gateway import jwtgate, logged, wait_until
-from support.http import Response, connect, request
+from support.gateway import jwtgate, logged
+from support.http import Response, request
+from support.nginx import serving
 from support.ports import free_port
 
 if TYPE_CHECKING:
@@ -131,40 +131,26 @@ class StandAlone:
         )
         rendered = jwtgate("render", str(self.configuration), "--nginx", str(nginx))
         assert rendered.returncode == 0, rendered.stderr
-        self._conf = self.work / "nginx.conf"
-        self._conf.write_text(change(rendered.stdout))
-        self._command = [str(nginx), "-p", str(self.work), "-e", "stderr", "-c", str(self._conf)]
-        self._process: subprocess.Popen[bytes] | None = None
+        file = self.work / "nginx.conf"
+        file.write_text(change(rendered.stdout))
+        self._serving = serving(nginx, file, self.address)
 
     def __enter__(self) -> Self:
         with run_directory(self.run_dir, keep=True):
             pass  # the directories stay
-        with (self.work / "said").open("ab") as said:
-            self._process = process = subprocess.Popen(self._command, stdout=said, stderr=said)
-        wait_until(lambda: self._answers() or process.poll() is not None, patience=10)
-        if process.poll() is not None:
-            raise RuntimeError(self.said)
+        self._said = self._serving.__enter__()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        assert self._process is not None
-        self._process.terminate()
-        self._process.wait(10)
+        self._serving.__exit__(kind, error, trace)
         self._directory.cleanup()
-
-    def _answers(self) -> bool:
-        try:
-            connect(self.address).close()
-        except OSError:
-            return False
-        return True
 
     @property
     def said(self) -> str:
         """NGINX's error log."""
-        return (self.work / "said").read_text(errors="replace")
+        return self._said.read_text(errors="replace")
 
     def request(self, path: str, **options: Any) -> Response:
         """One request; see `support.http.request`."""

@@ -36,11 +36,11 @@ if TYPE_CHECKING:
 START = 1767225600  # 2026-01-01T00:00:00Z: the same every day, so that a table that passes passes tomorrow
 
 ALLOW, NO_ROUTE = "allow", "no_route"
+EXPECTATIONS = (ALLOW, NO_ROUTE, *Reason)
+
 _SMALLEST = (
     'the smallest file is "gateway: gateway.yaml" and "requests: [{route: /, expect: allow}]", each on a line'
 )
-
-EXPECTATIONS = (ALLOW, NO_ROUTE, *Reason)
 
 
 class Claims(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
