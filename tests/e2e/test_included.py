@@ -203,3 +203,20 @@ def test_an_entry_that_is_gone_leaves_no_file(tmp_path: Path) -> None:
     refused = jwtgate("up", str(file))
     assert refused.returncode != 0
     assert "has no routes" in refused.stderr
+
+
+def test_what_only_routes_have_is_said_to_be_missing(tmp_path: Path) -> None:
+    file = tmp_path / "gateway.yaml"
+    routes = (
+        "upstreams: {app: http://127.0.0.1:1}\n"
+        "routes: [{path: /, upstream: app, policy: caller, login_redirect: 'https://login.example/?to='}]\n"
+    )
+    for more, said in (
+        ("", ""),
+        (routes, "login_redirect of these routes: an nginx.conf of your own does not get"),
+    ):
+        file.write_text((EXAMPLE / "gateway.yaml").read_text() + more)
+        done = jwtgate("render", str(file), "--include", str(tmp_path / "jwtgate"))
+        assert done.returncode == 0, done.stderr
+        assert ("routes are not included" in done.stderr) == bool(more)
+        assert said in done.stderr

@@ -98,9 +98,27 @@ def _write_include(plan: Plan, site: Site, directory: Path) -> None:
         raise typer.BadParameter(
             f"cannot write {directory}: {error.strerror}. Name a directory that is yours", param_hint="--include"
         ) from error
+    _warn_of_routes(plan)
     typer.echo(f"In the http block of your nginx.conf:\n    include {directory}/http.conf;")
     typer.echo(f"In each server block with protected locations:\n    include {directory}/server.conf;")
     typer.echo("In each location, one of:")
     for name in (*(each.name for each in plan.included), "public"):
         typer.echo(f"    include {directory}/{name}.conf;")
     typer.echo("Then: nginx -t && nginx -s reload; nginx -T | jwtgate lint -")
+
+
+def _warn_of_routes(plan: Plan) -> None:
+    """Routes are no part of what is included. Who has some may believe that they are."""
+    if not plan.routes:
+        return
+    facts = (
+        ("cors", lambda route: route.cors is not None),
+        ("login_redirect", lambda route: route.login is not None),
+        ("resource", lambda route: route.resource is not None),
+    )
+    lost = [name for name, has in facts if any(map(has, plan.routes))]
+    typer.echo("warning: routes are not included; only the entries of include: are", err=True)
+    if lost:
+        typer.echo(
+            f"warning: {', '.join(lost)} of these routes: an nginx.conf of your own does not get that", err=True
+        )

@@ -72,6 +72,16 @@ _EXPECTED: dict[str, tuple[str, str]] = {
 _BY_ENTRY = ("hosts", "issuers", "policies", "upstreams", "rate_limits", "routes", "denials")
 _NAMED = ("issuers", "policies", "upstreams", "rate_limits")
 _TOP = tuple(schema.Gateway.model_fields)
+
+# What a location of somebody's own nginx.conf does not get by including a file of ours.
+_YOUR_OWN = "NGINX does that: write it in the location of your nginx.conf that includes this"
+_INSTEAD = {
+    **dict.fromkeys(
+        ("login_redirect", "resource", "cors"),
+        "only routes have it: an nginx.conf of your own, which includes this, has to answer by itself",
+    ),
+    "public": "a location that is for everyone includes public.conf, which is always made",
+}
 _STAND_INS: dict[str, Any] = {"version": schema.VERSION, "routes": []}
 
 
@@ -165,6 +175,8 @@ def _fault(path: Path, detail: ErrorDetails) -> Fault:
             fields = {field.alias or name: field for name, field in kind.model.model_fields.items()}
             if what == "missing":
                 return Fault(f'{noun} has no "{key}"', f"add {key}: {_yaml((fields[key].examples or ['…'])[0])}")
+            if kind.model is schema.IncludeSection and key in schema.RouteSection.model_fields:
+                return Fault(f'"{key}" is for routes, and not for {noun}', _INSTEAD.get(key, _YOUR_OWN))
             return Fault(f'unknown key "{key}" in {noun}', nearest(key, fields))
         case "literal_error":
             expected = detail.get("ctx", {}).get("expected", "")
