@@ -108,6 +108,44 @@ def run_directory(path: Path, *, keep: bool = False, nginx_user: str | None = No
                 _remove(path, cache, whole=made)
 
 
+def remove_abandoned(parent: Path, pattern: str) -> None:
+    """Remove what gateways that were killed have left in directories of `parent` whose names match (glob).
+
+    A directory that a gateway uses, that was there before one, or that is somebody else's stays.
+    """
+    for path in _abandoned(parent, pattern):
+        _remove(path, _cache_directory(path), whole=True)
+
+
+@contextlib.contextmanager
+def working_directory(prefix: str) -> Iterator[Path]:
+    """A private temporary directory. Those of its prefix that killed processes have left are removed too."""
+    for path in _abandoned(Path(tempfile.gettempdir()), f"{prefix}*"):
+        shutil.rmtree(path, ignore_errors=True)
+    work = Path(tempfile.mkdtemp(prefix=prefix))
+    try:
+        with (work / "lock").open("w+b") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            lock.write(_MADE)
+            lock.flush()
+            yield work
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def _abandoned(parent: Path, pattern: str) -> Iterator[Path]:
+    """Directories of ours that a process has made and locked, and that none holds any more."""
+    for path in parent.glob(pattern):
+        with contextlib.suppress(OSError):
+            found = path.lstat()
+            if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
+                continue
+            with (path / "lock").open("rb") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if lock.read() == _MADE:
+                    yield path
+
+
 def _remove(path: Path, cache: Path, *, whole: bool) -> None:
     for leftover in (path / "sockets", path / "temp", path / "keys", cache):
         shutil.rmtree(leftover, ignore_errors=True)

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from jwtgate import generate_signing_key
+from jwtgate.run_directory import default_run_dir
 from support.gateway import Process, jwtgate, wait_until
 from support.http import connect, request
 from support.issuer import AUDIENCE, URL, Issuer
@@ -629,6 +630,7 @@ def test_ctrl_c_during_the_start_is_no_crash_and_leaves_nothing(
     assert "Traceback" not in said
     # Not the probe of `tempfile`, eight characters, which the signal can interrupt.
     assert [left for left in list(tmp_path.iterdir()) if len(left.name) != 8] == []
+    assert not default_run_dir(f"jwtgate-demo-{first}").exists()
     for port in range(first, first + 4):
         with pytest.raises(ConnectionRefusedError):
             connect(f"127.0.0.1:{port}")

@@ -19,7 +19,7 @@ from jwtgate.keys.encoding import decode_base64url, encode_base64url
 from jwtgate.signer.key_store import KeyStore
 from jwtgate.signer.store import open_directory
 from jwtgate.validator.respond import subject_digest
-from support.gateway import Process, jwtgate, wait_until
+from support.gateway import Process, is_alive, jwtgate, wait_until
 from support.http import Response, connect, exchange, request
 from support.ports import free_ports
 
@@ -379,6 +379,20 @@ def cache_directory(demo: Demo) -> Path:
     found = re.search(r'proxy_cache_path "?(\S+?)/decisions', (run_dir / "nginx.conf").read_text())
     assert found is not None
     return Path(found[1])
+
+
+def test_what_a_killed_demo_left_is_removed_by_the_next_one(nginx: Path) -> None:
+    with Demo(nginx) as killed, Demo(nginx) as other:
+        run_dir = Path(re.findall(r"(\S+)/sockets", killed.said)[-1])
+        others = Path(re.findall(r"(\S+)/sockets", other.said)[-1])
+        cache = cache_directory(killed)
+        assert other.stop(signal.SIGINT) == 0
+        processes = descendants(killed.pid)
+        os.kill(killed.pid, signal.SIGKILL)
+        wait_until(lambda: not any(map(is_alive, processes)))
+        assert run_dir.is_dir()
+        other.start()
+        assert (run_dir.exists(), cache.exists(), others.is_dir()) == (False, False, True)
 
 
 def test_two_ctrl_c_in_a_row_end_as_well_as_one(nginx: Path) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from jwtgate.errors import StartError
-from jwtgate.run_directory import run_directory
+from jwtgate.run_directory import remove_abandoned, run_directory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -82,6 +82,33 @@ def test_a_directory_of_ours_goes_though_a_killed_gateway_had_made_it(place: Pat
     with run_directory(run_dir):
         pass
     assert not run_dir.exists()
+
+
+def test_what_was_abandoned_goes_and_all_else_stays(place: Path) -> None:
+    parent = place
+    abandoned, used, foreign, unlocked = (
+        parent / f"gate-{name}" for name in ("dead", "used", "foreign", "unlocked")
+    )
+    with run_directory(abandoned) as made:
+        cache = made.cache
+    killed = os.fork()
+    if killed == 0:
+        with run_directory(abandoned):
+            os.kill(os.getpid(), signal.SIGKILL)
+    os.waitpid(killed, 0)
+    assert cache.is_dir()
+    foreign.mkdir()
+    (foreign / "lock").write_text("somebody else's")
+    unlocked.mkdir()
+    (parent / "gate-link").symlink_to(foreign)
+    with run_directory(used):
+        remove_abandoned(parent, "gate-*")
+        assert used.is_dir()
+    assert not abandoned.exists()
+    assert not cache.exists()
+    assert (foreign / "lock").read_text() == "somebody else's"
+    assert unlocked.is_dir()
+    assert (parent / "gate-link").is_symlink()
 
 
 def test_a_directory_that_was_there_before_stays(place: Path) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 from dataclasses import replace
 from importlib.resources import as_file, files
 from pathlib import Path
@@ -18,7 +16,7 @@ from jwtgate.demo import microservice_a, microservice_b
 from jwtgate.errors import StartError
 from jwtgate.gateway import run_gateway
 from jwtgate.nginx import find_nginx
-from jwtgate.run_directory import default_run_dir
+from jwtgate.run_directory import default_run_dir, remove_abandoned, working_directory
 from jwtgate.serve import bind, is_listening, serve
 from jwtgate.signer import run as run_signer
 from jwtgate.supervisor import Program
@@ -30,6 +28,11 @@ if TYPE_CHECKING:
     from jwtgate.plan import Plan, SignerSettings
 
 _PORT = 58080
+
+# How the run_dir's name begins, which goes on with the port; and that of the directory of keys and log. Both may
+# be in the same place, and neither is taken for the other.
+_RUN_DIR = "jwtgate-demo-"
+_FILES = "jwtgate-demo-files-"
 
 # The ports after the gateway's, in this order.
 _SERVICES = ("SIGNER", "A", "B")
@@ -53,7 +56,7 @@ def demo(
 ) -> None:
     """Start a gateway, a signer and two services on this machine, to try everything out.
 
-    Ctrl-C ends it and leaves nothing behind.
+    Ctrl-C ends it and leaves nothing behind. What one that was killed has left, the next one removes.
 
     Example: [bold]jwtgate demo[/bold], then in another terminal [bold]curl 127.0.0.1:58080/b/[/bold]
     """
@@ -61,20 +64,19 @@ def demo(
         raise typer.Exit(_run_alone(only, nginx))
     found = find_nginx(nginx)
     _require_ports(port)
-    work = Path(tempfile.mkdtemp(prefix="jwtgate-demo-"))
-    try:
+    run_dir = default_run_dir(f"{_RUN_DIR}{port}")
+    remove_abandoned(run_dir.parent, f"{_RUN_DIR}[0-9]*")
+    with working_directory(_FILES) as work:
         plan = _plan(port, work)
         code = run_gateway(
             _without_signer(plan),
             found,
             load=lambda: _without_signer(_plan(port, work)),
-            run_dir=default_run_dir(f"jwtgate-demo-{port}"),
+            run_dir=run_dir,
             beside=_programs(plan, port),
             is_ready=lambda: all(is_listening(f"127.0.0.1:{port + number}") for number in (1, 2, 3)),
             on_ready=lambda site: _welcome(plan, found, site, port),
         )
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
     typer.echo("\nThe demo has ended; nothing is left behind.", err=True)
     raise typer.Exit(code)
 
