@@ -25,13 +25,33 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from jwtgate.errors import JwtgateError, KeyRefusedError
-from jwtgate.keys import Key, KeySet, SigningKey, generate_signing_key, import_jwk, read_jwks, secret_keyset
-from jwtgate.reasons import Reason
-from jwtgate.tokens import ClaimRules, VerifiedToken, mint, verify_token
+from jwtgate.lazy import lazy_names
 
 if TYPE_CHECKING:
+    from jwtgate.errors import JwtgateError, KeyRefusedError
+    from jwtgate.keys import Key, KeySet, SigningKey, generate_signing_key, import_jwk, read_jwks, secret_keyset
+    from jwtgate.reasons import Reason
+    from jwtgate.tokens import ClaimRules, VerifiedToken, mint, verify_token
     from jwtgate.tokens.nested import DecryptionKey, decrypt, import_decryption_key
+else:
+    __getattr__, __dir__ = lazy_names(
+        __name__,
+        {
+            "jwtgate.errors": ("JwtgateError", "KeyRefusedError"),
+            "jwtgate.keys": (
+                "Key",
+                "KeySet",
+                "SigningKey",
+                "generate_signing_key",
+                "import_jwk",
+                "read_jwks",
+                "secret_keyset",
+            ),
+            "jwtgate.reasons": ("Reason",),
+            "jwtgate.tokens": ("ClaimRules", "VerifiedToken", "mint", "verify_token"),
+            "jwtgate.tokens.nested": ("DecryptionKey", "decrypt", "import_decryption_key"),
+        },
+    )
 
 __all__ = [
     "ClaimRules",
@@ -52,13 +72,3 @@ __all__ = [
     "secret_keyset",
     "verify_token",
 ]
-
-if not TYPE_CHECKING:
-
-    def __getattr__(name: str) -> object:
-        """What few need comes when it is asked for: its library takes as long to import as all the rest."""
-        if name in {"DecryptionKey", "decrypt", "import_decryption_key"}:
-            from jwtgate.tokens import nested
-
-            return getattr(nested, name)
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

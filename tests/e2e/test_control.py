@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from jwtgate.control import ask_gateway
+from jwtgate.control.client import ask_gateway
 from support.gateway import Gateway, Process, jwtgate, wait_until
 from support.http import request
 from support.issuer import AUDIENCE, URL, Issuer

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Self
 
 import pytest
 
-from jwtgate.control import ask_gateway
+from jwtgate.control.client import ask_gateway
 from jwtgate.keys import generate_signing_key
 from support.gateway import Gateway, Process, is_alive, jwtgate, wait_until
 from support.http import connect, exchange

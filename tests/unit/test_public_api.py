@@ -99,9 +99,20 @@ def test_the_guide_and_the_docstring_use_nothing_that_is_not_there() -> None:
         assert called <= set(jwtgate.__all__)
 
 
-def test_importing_it_loads_nothing_that_only_encrypted_tokens_or_servers_need() -> None:
+def test_names_are_imported_when_they_are_asked_for() -> None:
+    code = "import sys, jwtgate; print(dir(jwtgate)); print(*sys.modules)"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    listed, imported = found.stdout.splitlines()
+    assert all(f"'{name}'" in listed for name in jwtgate.__all__)
+    assert "cryptography" not in imported.split()
+    with pytest.raises(AttributeError, match="module 'jwtgate' has no attribute 'sign'"):
+        getattr(jwtgate, "sign")  # noqa: B009 - mypy knows that it is not there
+
+
+def test_verifying_loads_nothing_that_only_encrypted_tokens_or_servers_need() -> None:
     code = (
-        "import sys, jwtgate; print([name for name in ('joserfc', 'httpx2', 'starlette') if name in sys.modules])"
+        "import sys; from jwtgate import mint, read_jwks, verify_token;"
+        "print([name for name in ('joserfc', 'httpx2', 'starlette') if name in sys.modules])"
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"

@@ -30,10 +30,12 @@ def main() -> NoReturn:
             signal.signal(number, _interrupt)
     try:
         # Half of a short command's time goes into these imports: Ctrl-C may come meanwhile.
-        from jwtgate.cli.app import make_app
-        from jwtgate.cli.logs import configure_logs
+        from jwtgate.cli.app import SILENT, make_app
 
-        configure_logs()
+        if not {*sys.argv[1:2]} & SILENT:
+            from jwtgate.cli.logs import configure_logs
+
+            configure_logs()
         make_app(sys.argv[1:])()
     except _InterruptedError:
         sys.stderr.write("interrupted\n")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from jwtgate.cli.options import OptionalConfig, RunDir, running_in
-from jwtgate.control import ask_gateway
+from jwtgate.control.client import ask_gateway
 
 
 def flush(config: OptionalConfig = None, run_dir: RunDir = None) -> None:

@@ -15,7 +15,7 @@ from typer.core import TyperGroup
 
 from jwtgate.cli.help_text import help_text
 from jwtgate.cli.options import OptionalConfig, RunDir, running_in
-from jwtgate.control import ask_gateway
+from jwtgate.control.client import ask_gateway
 from jwtgate.jwks import IssuerView, KeyView, StatusListView
 
 _Json = Annotated[bool, typer.Option("--json", help="Everything there is to say, as JSON.")]

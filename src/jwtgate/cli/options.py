@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from jwtgate.config import configured_run_dir, load
+from jwtgate.config import configured_run_dir
 from jwtgate.errors import StartError
-from jwtgate.nginx import Nginx
-from jwtgate.plan import Plan
 from jwtgate.run_directory import default_run_dir
+
+if TYPE_CHECKING:
+    from jwtgate.nginx import Nginx
+    from jwtgate.plan import Plan
 
 Config = Annotated[Path, typer.Argument(metavar="GATEWAY.YAML", help="The gateway's configuration.")]
 OptionalConfig = Annotated[
@@ -45,6 +47,8 @@ def nginx_text(nginx: Nginx) -> str:
 
 def load_plan(path: Path, *, warn: bool = True) -> Plan:
     """The Plan of a configuration; its warnings go to standard error. Raises ConfigError."""
+    from jwtgate.config import load  # slow to import; commands that ask a running gateway do without
+
     loaded = load(path, os.environ)
     for warning in loaded.warnings if warn else ():
         typer.echo(str(warning), err=True)

@@ -18,7 +18,7 @@ import typer
 from jwtgate.cli.options import Config, RunDir, load_plan, running_in
 from jwtgate.config.problems import Fault
 from jwtgate.config.values import duration
-from jwtgate.control import ask_gateway
+from jwtgate.control.client import ask_gateway
 from jwtgate.errors import ControlError, DenyListError
 from jwtgate.reasons import Reason
 from jwtgate.revocation import Denied, read_deny_list, write_denied

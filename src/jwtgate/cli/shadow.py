@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from jwtgate.cli.options import OptionalConfig, RunDir, running_in
-from jwtgate.control import ask_gateway
+from jwtgate.control.client import ask_gateway
 
 _WIDTH = 120  # columns that the table may take, also where nobody looks
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import platform
-from importlib.metadata import version
 from typing import Annotated
 
 import typer
@@ -11,6 +9,9 @@ import typer
 
 def _print_version(wanted: bool) -> None:
     if wanted:
+        import platform  # these two are slow to import, and seldom needed
+        from importlib.metadata import version
+
         typer.echo(f"jwtgate {version('jwtgate')} (Python {platform.python_version()})")
         raise typer.Exit
 

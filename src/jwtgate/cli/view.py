@@ -22,7 +22,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from jwtgate.control import ask_gateway
+from jwtgate.control.client import ask_gateway
 from jwtgate.errors import ControlError
 
 if TYPE_CHECKING:

@@ -21,11 +21,11 @@ from jwtgate.config.document import read_document
 from jwtgate.config.files import Files
 from jwtgate.config.issuers import compile_issuers
 from jwtgate.config.policies import compile_policies, warn_of_query_tokens
-from jwtgate.config.problems import Problem
 from jwtgate.config.report import Report, in_order
 from jwtgate.config.routes import compile_routes
 from jwtgate.config.signer import compile_signer
 from jwtgate.config.tenants import issuer_names
+from jwtgate.config.text import read_text
 from jwtgate.config.transport import (
     compile_hosts,
     compile_listeners,
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from jwtgate.config.policies import NamedPolicy
+    from jwtgate.config.problems import Problem
     from jwtgate.config.schema import AdminSection, Gateway
     from jwtgate.config.validate import Validated
 
@@ -62,21 +63,7 @@ def load(path: Path, environ: Mapping[str, str], *, cpu_count: int | None = None
 
     `cpu_count` is for `workers: auto`; None asks the machine.
     """
-    return load_text(_text(path), str(path), environ, cpu_count=cpu_count)
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_bytes().decode()
-    except OSError as error:
-        reason = (error.strerror or "it cannot be read").lower()
-        hint = "name the gateway.yaml to use, or make one from the example in the README"
-        raise ConfigError([Problem(str(path), 0, 0, f"cannot be read: {reason}", hint)]) from None
-    except UnicodeDecodeError as error:
-        line = error.object[: error.start].count(b"\n") + 1
-        message = "the file is not UTF-8 text"
-        hint = f"byte 0x{error.object[error.start]:02x} is no UTF-8: save the file in that encoding"
-        raise ConfigError([Problem(str(path), line, 1, message, hint)]) from None
+    return load_text(read_text(path), str(path), environ, cpu_count=cpu_count)
 
 
 def load_text(text: str, filename: str, environ: Mapping[str, str], *, cpu_count: int | None = None) -> Loaded:
@@ -96,17 +83,6 @@ def _load_text(text: str, filename: str, environ: Mapping[str, str], cpu_count: 
     if problems:
         raise ConfigError(problems)
     return Loaded(plan, in_order(report.warnings))
-
-
-def configured_run_dir(path: Path, environ: Mapping[str, str]) -> Path | None:
-    """The `run_dir` of a configuration, whatever else may be wrong with it; None when it names none.
-
-    For commands that look for a running gateway: it was started from this file, and runs, even if the file has
-    been edited since, or needs a secret that only the gateway has. Raises ConfigError for what is not YAML.
-    """
-    data = read_document(_text(path), str(path), environ).data
-    named = data.get("run_dir") if isinstance(data, dict) else None
-    return Files(path.absolute().parent).path(named) if isinstance(named, str) and named else None
 
 
 @contextmanager

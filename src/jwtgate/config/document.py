@@ -204,6 +204,22 @@ def read_document(text: str, filename: str, environ: Mapping[str, str], *, small
 
     `smallest` is what a file without anything is told to write.
     """
+    root, builder = _begin(text, filename, environ, smallest)
+    data = builder.build(root)
+    return Document(filename, builder.lines, root, data, tuple(builder.problems), frozenset(builder.holes))
+
+
+def read_setting(text: str, filename: str, environ: Mapping[str, str], name: str) -> Any:
+    """One value at the top of a document, whatever is wrong with others; None when it is not there.
+
+    Raises ConfigError like `read_document`.
+    """
+    root, builder = _begin(text, filename, environ, _SMALLEST)
+    return next((builder.build(value) for key, value in root.value if key.value == name), None)
+
+
+def _begin(text: str, filename: str, environ: Mapping[str, str], smallest: str) -> tuple[MappingNode, _Builder]:
+    """The nodes of a document, and what builds values of them."""
     text = text.removeprefix("\ufeff")
     lines = tuple(text.splitlines())
     reject = _Reject(filename, lines, smallest)
@@ -211,10 +227,7 @@ def read_document(text: str, filename: str, environ: Mapping[str, str], *, small
         before = text[: bad.start()].splitlines() or [""]
         fault = Fault(f"the character U+{ord(bad[0]):04X} cannot stand in a YAML file", "remove it")
         raise reject(len(before) - 1, len(before[-1]), fault)
-    root = _compose(text, reject)
-    builder = _Builder(filename, lines, environ, reject)
-    data = builder.build(root)
-    return Document(filename, lines, root, data, tuple(builder.problems), frozenset(builder.holes))
+    return _compose(text, reject), _Builder(filename, lines, environ, reject)
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,7 +242,7 @@ class _Reject:
         return ConfigError([_problem(self.filename, self.lines, line, column, fault)])
 
 
-def _compose(text: str, reject: _Reject) -> Node:
+def _compose(text: str, reject: _Reject) -> MappingNode:
     loader = _Composer(text)
     try:
         root = loader.get_node() if loader.check_node() else None

@@ -1,5 +1,6 @@
 """What acts on a running gateway, and what it tells: a process beside NGINX and the validators.
 
+protocol  what both ends of the control socket know: where it is, what can be asked, how long that may take
 commands  name → what it does, a table; `flush` and its like
 status    what the parts of the gateway say about themselves
 keys      issuers' keys, as all workers see them
@@ -8,21 +9,6 @@ channel   the supervisor's ear: what only the supervisor can do is asked of it h
 app       the two applications: commands on a unix socket, what may be read on an address
 process   the process that serves both
 client    how the command line asks
+
+This file imports nothing: those who ask need none of what answers.
 """
-
-from jwtgate.control.channel import Channel, Order
-from jwtgate.control.client import ask_gateway
-from jwtgate.control.commands import COMMANDS, Command, Running
-from jwtgate.control.process import ControlSettings, control_socket, run_control
-
-__all__ = [
-    "COMMANDS",
-    "Channel",
-    "Command",
-    "ControlSettings",
-    "Order",
-    "Running",
-    "ask_gateway",
-    "control_socket",
-    "run_control",
-]

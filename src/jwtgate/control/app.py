@@ -30,14 +30,14 @@ def control_app(running: Running) -> Starlette:
 
     async def obey(request: Request) -> Response:
         name = request.path_params["name"]
-        command = COMMANDS.get(name)
-        if command is None:
+        handler = COMMANDS.get(name)
+        if handler is None:
             return JSONResponse(
                 {"error": f"this gateway knows no command {name!r}: is it of an older version?"}, 404
             )
         try:
             arguments = msgspec.json.decode(await request.body() or b"{}", type=dict)
-            return JSONResponse({"result": await command.handler(running, arguments)})
+            return JSONResponse({"result": await handler(running, arguments)})
         except msgspec.DecodeError:
             return JSONResponse({"error": "the arguments of a command are a JSON object"}, 400)
         except ControlError as refused:

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from jwtgate.control.commands import COMMANDS
-from jwtgate.control.process import control_socket
+from jwtgate.control.protocol import PATIENCE, control_socket
 from jwtgate.errors import ControlError
 from jwtgate.unix_http import exchange
 
@@ -27,7 +26,7 @@ def ask_gateway(run_dir: Path, command: str, arguments: Mapping[str, Any] | None
     path = control_socket(run_dir)
     body = msgspec.json.encode(arguments or {}).decode()
     try:
-        status, text = exchange(path, "POST", f"/{command}", body, patience=COMMANDS[command].patience)
+        status, text = exchange(path, "POST", f"/{command}", body, patience=PATIENCE[command])
     except (FileNotFoundError, ConnectionRefusedError) as error:
         raise ControlError(
             f"no gateway runs in {run_dir}. Start it with: jwtgate up GATEWAY.YAML; "
@@ -39,7 +38,7 @@ def ask_gateway(run_dir: Path, command: str, arguments: Mapping[str, Any] | None
         ) from error
     except TimeoutError as error:
         raise ControlError(
-            f"the gateway in {run_dir} has not answered for {COMMANDS[command].patience:.0f} s: see its log"
+            f"the gateway in {run_dir} has not answered for {PATIENCE[command]:.0f} s: see its log"
         ) from error
     except (OSError, http.client.HTTPException) as error:
         raise ControlError(f"{path} does not answer like a gateway: {error}") from error

@@ -43,14 +43,6 @@ Arguments = Mapping[str, Any]
 Handler = Callable[[Running, Arguments], Awaitable[Any]]
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
-    """What to do, and how many seconds a caller should wait for it."""
-
-    handler: Handler
-    patience: float = 10.0
-
-
 async def status(running: Running, _arguments: Arguments) -> Any:
     """Who is up."""
     readiness = await running.parts.readiness()
@@ -109,13 +101,14 @@ async def reload(running: Running, _arguments: Arguments) -> Any:
     return result.text
 
 
-COMMANDS: Mapping[str, Command] = {
-    "status": Command(status),
-    "view": Command(view),
-    "flush": Command(flush, patience=200.0),
-    "reload": Command(reload, patience=200.0),
-    "keys": Command(show_keys),
-    "keys-refresh": Command(refresh_keys, patience=240.0),
-    "shadow": Command(show_shadows),
-    "revoke": Command(revoke, patience=260.0),
+# By the names of `jwtgate.control.protocol`.
+COMMANDS: Mapping[str, Handler] = {
+    "status": status,
+    "view": view,
+    "flush": flush,
+    "reload": reload,
+    "keys": show_keys,
+    "keys-refresh": refresh_keys,
+    "shadow": show_shadows,
+    "revoke": revoke,
 }

@@ -40,11 +40,6 @@ class ControlSettings:
     counts: Path | None  # what it notes of each request
 
 
-def control_socket(run_dir: Path) -> Path:
-    """Where a running gateway takes commands."""
-    return run_dir / "control.sock"
-
-
 def run_control(
     plan: Plan, settings: ControlSettings, channel: Channel, commands: socket.socket, admin: socket.socket | None
 ) -> None:

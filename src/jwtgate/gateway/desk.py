@@ -16,7 +16,7 @@ from jwtgate.supervisor import StopAskedError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from jwtgate.control import Channel
+    from jwtgate.control.channel import Channel
     from jwtgate.supervisor import Child, Supervisor
 
 _log = structlog.get_logger()

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, NoReturn
 import httpcore2  # noqa: F401 - what httpx2 imports when it is first used: here once, not in each child
 import structlog
 
-from jwtgate.control import ControlSettings, control_socket, run_control
+from jwtgate.control.process import ControlSettings, run_control
+from jwtgate.control.protocol import control_socket
 from jwtgate.errors import ControlError
 from jwtgate.nginx.runtime import execute, running_generation
 from jwtgate.serve import bind, is_listening
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Iterable, Sequence
 
-    from jwtgate.control import Channel
+    from jwtgate.control.channel import Channel
     from jwtgate.nginx.binary import Nginx
     from jwtgate.nginx.site import Site
     from jwtgate.plan import Plan

@@ -72,7 +72,7 @@ class RunningGateway:
     draining: list[Draining] = field(default_factory=list)
 
     def orders(self) -> Mapping[str, Callable[[str], str]]:
-        """What can be asked for, by the names of `jwtgate.control.commands`."""
+        """What can be asked for, by the names of `jwtgate.control.protocol`."""
         return {
             "flush": self.flush,
             "reload": self.reload,

@@ -12,7 +12,8 @@ from contextlib import suppress
 from math import inf
 from typing import TYPE_CHECKING
 
-from jwtgate.control import Channel, ControlSettings
+from jwtgate.control.channel import Channel
+from jwtgate.control.process import ControlSettings
 from jwtgate.errors import StartError
 from jwtgate.gateway.connection_age import ConnectionAge
 from jwtgate.gateway.desk import Desk

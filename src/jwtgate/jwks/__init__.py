@@ -11,12 +11,29 @@ merged           the views of several workers as one; merged_lists likewise
 
 from __future__ import annotations
 
-from jwtgate.jwks.clock import Clocks
-from jwtgate.jwks.source import fetch_once
-from jwtgate.jwks.status import StatusStore, fetch_list_once
-from jwtgate.jwks.status_view import StatusListView, merged_lists
-from jwtgate.jwks.store import KeyStore
-from jwtgate.jwks.view import IssuerView, KeyView, merged
+from typing import TYPE_CHECKING
+
+from jwtgate.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from jwtgate.jwks.clock import Clocks
+    from jwtgate.jwks.source import fetch_once
+    from jwtgate.jwks.status import StatusStore, fetch_list_once
+    from jwtgate.jwks.status_view import StatusListView, merged_lists
+    from jwtgate.jwks.store import KeyStore
+    from jwtgate.jwks.view import IssuerView, KeyView, merged
+else:
+    __getattr__, __dir__ = lazy_names(
+        __name__,
+        {
+            "jwtgate.jwks.clock": ("Clocks",),
+            "jwtgate.jwks.source": ("fetch_once",),
+            "jwtgate.jwks.status": ("StatusStore", "fetch_list_once"),
+            "jwtgate.jwks.status_view": ("StatusListView", "merged_lists"),
+            "jwtgate.jwks.store": ("KeyStore",),
+            "jwtgate.jwks.view": ("IssuerView", "KeyView", "merged"),
+        },
+    )
 
 __all__ = [
     "Clocks",

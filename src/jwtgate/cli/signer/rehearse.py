@@ -10,7 +10,7 @@ import typer
 
 from jwtgate.cli.options import RunDir, running_in
 from jwtgate.cli.signer.options import Config, DatabaseEnv, KeyDir, find_signer, open_signer
-from jwtgate.control import ask_gateway
+from jwtgate.control.client import ask_gateway
 from jwtgate.errors import SignerError
 from jwtgate.jwks import IssuerView
 from jwtgate.signer.key_store import known_settings, list_keys, rules_of
