@@ -21,7 +21,11 @@ CONNECTIONS: Final = 32
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A system, a path of it, and the tokens that are sent there. `warm`: seconds of the same load beforehand."""
+    """A system, a path of it, and the tokens that are sent there.
+
+    `warm`: seconds of the same load beforehand, in the first round; in later ones a second, or none if not
+    `warm_again`.
+    """
 
     system: str
     label: str
@@ -29,6 +33,7 @@ class Row:
     path: str
     tokens: Tokens
     warm: int = 0
+    warm_again: bool = True
     seconds: int | None = None
 
 
@@ -53,14 +58,14 @@ def measure(
 def _sample(row: Row, used: dict[tuple[str, str], int], seconds: int, *, first: bool) -> dict[str, Any]:
     url = f"http://{row.running.address}{row.path}"
     place = (row.running.address, row.tokens.file.name)
-    warm = row.warm if first else min(row.warm, 1)
+    warm = row.warm if first else min(row.warm, int(row.warm_again))
     if warm and not row.tokens.fresh:
         run(url, row.tokens, connections=CONNECTIONS, seconds=warm)
     processes = tree(row.running.pid)
     before = cpu_by_process(processes)
     load = run(url, row.tokens, connections=CONNECTIONS, seconds=row.seconds or seconds, offset=used[place])
     spent = sum(after - before[pid] for pid, after in cpu_by_process(processes).items() if pid in before)
-    if load.failed or load.refused:
+    if load.failed or load.refused or not load.requests:
         raise SystemExit(f"{row.system}, {row.label}: {load}: these figures say nothing")
     if row.tokens.fresh:
         used[place] += load.requests + 2 * CONNECTIONS

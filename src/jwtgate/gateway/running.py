@@ -20,7 +20,13 @@ import structlog
 from jwtgate.errors import ControlError, StartError
 from jwtgate.gateway.decisions import forget_decisions
 from jwtgate.gateway.prepare import prepare
-from jwtgate.gateway.programs import is_ready, missing_issuers, replace_validator, signer_programs
+from jwtgate.gateway.programs import (
+    is_ready,
+    missing_issuers,
+    reading_patience,
+    replace_validator,
+    signer_programs,
+)
 from jwtgate.nginx.runtime import running_generation, write_configuration
 from jwtgate.serve import bind
 
@@ -102,7 +108,7 @@ class RunningGateway:
         programs = self.make_validators.programs(prepared.plan, prepared.site.validator_sockets)
         validators = self.supervisor.start(programs, before=self.nginx)
         try:
-            self._require_ready(prepared.site, validators)
+            self._require_ready(prepared.plan, prepared.site, validators)
             nginx_workers = self.nginx_workers()
             self._switch(prepared)
         except BaseException:
@@ -149,9 +155,10 @@ class RunningGateway:
         except StartError as error:
             raise ControlError(str(error)) from error
 
-    def _require_ready(self, site: Site, validators: Sequence[Child]) -> None:
+    def _require_ready(self, plan: Plan, site: Site, validators: Sequence[Child]) -> None:
+        patience = VALIDATORS_PATIENCE + reading_patience(plan)
         ready = self.supervisor.wait_until(
-            lambda: all(map(is_ready, site.validator_sockets)), patience=VALIDATORS_PATIENCE, needs=validators
+            lambda: all(map(is_ready, site.validator_sockets)), patience=patience, needs=validators
         )
         if not ready:
             missing = ", ".join(sorted(missing_issuers(site.validator_sockets)))

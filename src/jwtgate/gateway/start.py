@@ -25,6 +25,7 @@ from jwtgate.gateway.programs import (
     is_ready,
     is_serving,
     nginx_program,
+    reading_patience,
     replace_validator,
     signer_listens,
     signer_programs,
@@ -113,7 +114,8 @@ def _start(gateway: RunningGateway, beside: Sequence[Program], is_ready: Callabl
     (gateway.control,) = supervisor.start([control])
     gateway.validators = supervisor.start(gateway.make_validators.programs(plan, site.validator_sockets))
     parts = [*others, *gateway.signer, gateway.control, *gateway.validators]
-    up = supervisor.wait_until(lambda: all(map(answers, site.validator_sockets)), patience=PATIENCE, needs=parts)
+    patience = PATIENCE + reading_patience(plan)
+    up = supervisor.wait_until(lambda: all(map(answers, site.validator_sockets)), patience=patience, needs=parts)
     if up:
         (gateway.nginx,) = supervisor.start([nginx_program(gateway.binary, lambda: gateway.site, plan)])
         parts.append(gateway.nginx)
@@ -207,7 +209,8 @@ def _require_addresses(plan: Plan, *, listeners: bool = True) -> None:
 
 
 def _patience(plan: Plan) -> float:
-    return inf if any(issuer.start == "require" for issuer in plan.issuers.values()) else PATIENCE
+    needs_keys = any(issuer.start == "require" for issuer in plan.issuers.values())
+    return inf if needs_keys else PATIENCE + reading_patience(plan)
 
 
 def _raise_open_files() -> None:
