@@ -110,7 +110,7 @@ routes: [{{path: /, upstream: backend, policy: caller, staleness: 60s}}]
     assert set(statuses) == {200}
     assert len(statuses) // 2 * 4096 > SHARE  # a decision takes a page at least
     assert max(used) <= SHARE
-    assert max(used) > SHARE / 4  # it is used
+    assert max(used) > SHARE / 16  # it is used; the faster the machine, the seldomer a validator looks meanwhile
 
 
 def _send_all(gate: StandAlone, tokens: list[str]) -> list[int]:
