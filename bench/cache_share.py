@@ -177,7 +177,8 @@ def measure(seconds: int, share: int) -> dict[str, float]:
         # As `jwtgate up` starts it.
         command = ["chrt", "--batch", "0", str(nginx.path), "-p", str(work), "-e", "stderr", "-c", str(conf)]
         server = subprocess.Popen(command)
-        stack.callback(lambda: (server.terminate(), server.wait(10)))
+        stack.callback(server.wait, 10)
+        stack.callback(server.terminate)
         time.sleep(1)
         script = work / "tokens.lua"
         script.write_text(SCRIPT)

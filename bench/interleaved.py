@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from bench.load import Load, Tokens, run
-from bench.processes import cpu_by_process, tree
+from bench.processes import tree, usage_by_process
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from bench.processes import Usage
     from bench.systems import Running
 
 CONNECTIONS: Final = 32
@@ -62,16 +63,29 @@ def _sample(row: Row, used: dict[tuple[str, str], int], seconds: int, *, first: 
     if warm and not row.tokens.fresh:
         run(url, row.tokens, connections=CONNECTIONS, seconds=warm)
     processes = tree(row.running.pid)
-    before = cpu_by_process(processes)
+    before = usage_by_process(processes)
     load = run(url, row.tokens, connections=CONNECTIONS, seconds=row.seconds or seconds, offset=used[place])
-    spent = sum(after - before[pid] for pid, after in cpu_by_process(processes).items() if pid in before)
+    used_up = [(before[pid], after) for pid, after in usage_by_process(processes).items() if pid in before]
+    spent = sum(after.user + after.system - had.user - had.system for had, after in used_up)
     if load.failed or load.refused or not load.requests:
         raise SystemExit(f"{row.system}, {row.label}: {load}: these figures say nothing")
     if row.tokens.fresh:
         used[place] += load.requests + 2 * CONNECTIONS
         if load.requests > row.tokens.distinct:
             raise SystemExit(f"{row.system}, {row.label}: too few tokens for {load.requests} requests")
-    return as_sample(load, spent)
+    return {**as_sample(load, spent), "parts": _parts(used_up, load.requests)}
+
+
+def _parts(used_up: Sequence[tuple[Usage, Usage]], requests: int) -> dict[str, dict[str, float]]:
+    """By kind of process, for each request: microseconds in user and system mode, switches to another process."""
+    parts: dict[str, dict[str, float]] = {}
+    for had, after in used_up:
+        kind = after.name.rstrip("0123456789-")
+        part = parts.setdefault(kind, {"user": 0.0, "system": 0.0, "switches": 0.0})
+        part["user"] += (after.user - had.user) / requests * 1e6
+        part["system"] += (after.system - had.system) / requests * 1e6
+        part["switches"] += (after.switches - had.switches) / requests
+    return parts
 
 
 def as_sample(load: Load, cpu_seconds_spent: float) -> dict[str, Any]:
@@ -81,7 +95,7 @@ def as_sample(load: Load, cpu_seconds_spent: float) -> dict[str, Any]:
 
 def median(row: dict[str, Any], figure: str = "cpu") -> float:
     """The median of a figure over a row's samples."""
-    return statistics.median(sample[figure] for sample in row["samples"])
+    return float(statistics.median(sample[figure] for sample in row["samples"]))
 
 
 def find(rows: list[dict[str, Any]], system: str, label: str) -> dict[str, Any]:

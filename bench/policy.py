@@ -103,10 +103,10 @@ def decisions(rounds: int, calls: int) -> dict[str, float]:
         each[name] = decide
     samples: dict[str, list[float]] = {name: [] for name in each}
     for _ in range(rounds):
-        for name, decide in each.items():
+        for name, call in each.items():
             begin = time.process_time()
             for _ in range(calls):
-                decide()
+                call()
             samples[name].append((time.process_time() - begin) / calls * 1e6)
     return {name: statistics.median(found) for name, found in samples.items()}
 

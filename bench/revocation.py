@@ -133,7 +133,9 @@ def claims(number: int) -> dict[str, Any]:
 
 def entries(count: int) -> bytes:
     """A deny-list of all four kinds; most entries are tokens by their jti."""
-    kinds = [{"jti": f"denied-{number:016x}", "until": NOW + 3600} for number in range(count - 3000)]
+    kinds: list[dict[str, Any]] = [
+        {"jti": f"denied-{number:016x}", "until": NOW + 3600} for number in range(count - 3000)
+    ]
     kinds += [{"sub": f"denied-{number}", "issued_before": NOW - 3600} for number in range(2000)]
     kinds += [{"client_id": f"denied-{number}"} for number in range(999)]
     return b"".join(write_denied(Denied(iss=ISSUER, **each)) for each in kinds) + write_denied(

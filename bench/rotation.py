@@ -101,7 +101,7 @@ def _page(answers: Sequence[_Said], began: float, rotations: int, clients: int, 
     took = [(at - began, seconds * 1000) for each in answers for at, seconds in each["took"]]
     before = [ms for at, ms in took if _WARM <= at < _WARM + _BEFORE - 5]
     during = [ms for at, ms in took if at >= _WARM + _BEFORE]
-    kinds = sum((Counter(each["by_kind"]) for each in answers), Counter())
+    kinds: Counter[str] = sum((Counter(each["by_kind"]) for each in answers), Counter())
     wrong = [text for each in answers for text in each["wrong"]]
     rows = [("before", before), ("while keys rotate", during)]
     lines = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -168,7 +169,34 @@ def markdown(rows: list[dict[str, Any]]) -> str:
                 [(title(row["system"]), row["label"], *load_cells(row)) for row in rows],
                 left=2,
             ),
+            "Where the time goes, for each request (medians): in user and in system mode, and how often another "
+            "process came in its place.",
+            _parts_table(rows),
         ]
+    )
+
+
+def _parts_table(rows: list[dict[str, Any]]) -> str:
+    """Where our gateway's time goes: for each kind of process that takes some."""
+
+    def cell(row: dict[str, Any], kind: str, figure: str) -> str:
+        taken = [sample["parts"].get(kind, {}).get(figure, 0.0) for sample in row["samples"]]
+        return f"{statistics.median(taken):.{2 if figure == 'switches' else 0}f}"
+
+    columns = [(kind, figure) for kind in ("nginx", "validator") for figure in ("user", "system", "switches")]
+    return table(
+        (
+            "system",
+            "tokens",
+            *("NGINX, user µs", "system µs", "switches"),
+            *("validator, user µs", "system µs", "switches"),
+        ),
+        [
+            (title(row["system"]), row["label"], *(cell(row, *column) for column in columns))
+            for row in rows
+            if row["system"] in ("nginx", "jwtgate")
+        ],
+        left=2,
     )
 
 

@@ -13,6 +13,8 @@ from bench.load import Generator, Load, Tokens, run
 from bench.markdown import spread, table, title
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from bench.bench import Bench
     from bench.systems import Running
 
@@ -73,12 +75,16 @@ def _complete(load: Load) -> None:
         raise SystemExit(f"users were not served: {load}")
 
 
+def _median(figures: Iterable[float]) -> float:
+    return float(statistics.median(figures))
+
+
 def _kept(rounds: list[dict[str, Any]]) -> float:
-    return statistics.median(each["flooded"]["requests"] / each["alone"]["requests"] for each in rounds)
+    return _median(each["flooded"]["requests"] / each["alone"]["requests"] for each in rounds)
 
 
 def _slower(rounds: list[dict[str, Any]]) -> float:
-    return statistics.median(each["flooded"]["p99"] / each["alone"]["p99"] for each in rounds)
+    return _median(each["flooded"]["p99"] / each["alone"]["p99"] for each in rounds)
 
 
 def goals(data: dict[str, Any]) -> list[Goal]:

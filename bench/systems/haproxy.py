@@ -68,4 +68,5 @@ backend service
 
 def _public_pem(key: SigningKey) -> bytes:
     """The public half of a key as HAProxy reads it: SubjectPublicKeyInfo, PEM."""
-    return PyJWK(key.public_jwk()).key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    pem: bytes = PyJWK(key.public_jwk()).key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    return pem
