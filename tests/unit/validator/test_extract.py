@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from jwtgate.authenticate import Credential
 from jwtgate.reasons import Reason
-from jwtgate.validator.extract import extract, parse_authorization
+from jwtgate.validator.extract import _parse_unusual, extract, parse_authorization
 
 CASES = {
     "bearer": (b"Bearer a.b.c", Credential("a.b.c")),
@@ -46,6 +46,11 @@ CASES = {
 def test_what_a_header_holds(value: bytes, expected: Credential | Reason) -> None:
     assert parse_authorization(value) == expected
     assert extract([(b"host", b"x"), (b"authorization", value)]) == expected
+
+
+@given(st.from_regex(rb"Bearer [A-Za-z0-9._~+/=, \t-]*[\x00-\xff]?", fullmatch=True))
+def test_the_usual_way_leads_to_what_the_unusual_one_would(value: bytes) -> None:
+    assert parse_authorization(value) == _parse_unusual(value)
 
 
 def test_no_header_is_no_token() -> None:
