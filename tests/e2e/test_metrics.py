@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,16 +13,15 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from support.gateway import Gateway, wait_until
+from support.gateway import Gateway, jwtgate, wait_until
 from support.http import request, send
-from support.issuer import AUDIENCE, URL
+from support.issuer import AUDIENCE, URL, Issuer
 from support.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from support.backend import Backend
-    from support.issuer import Issuer
 
 ROOT = Path(__file__).parents[2]
 
@@ -60,7 +61,8 @@ def watched(nginx: Path, backend: Backend, issuer: Issuer) -> Iterator[Watched]:
 admin: {admin}
 issuers:
   main: {{issuer: {URL}, jwks: {issuer.jwks_url}, audience: {AUDIENCE}, algorithms: [{issuer.algorithm}]}}
-policies: {{caller-all: {{issuer: main}}, caller-next: {{issuer: main}}}}
+  down: {{issuer: {URL}/down, jwks: "http://127.0.0.1:1/jwks", audience: {AUDIENCE}, algorithms: [ES256]}}
+policies: {{caller-all: {{issuers: [main, down]}}, caller-next: {{issuer: main}}}}
 upstreams: {{backend: http://{backend.address}}}
 routes:
   - {{path: /x/, upstream: backend, policy: caller-all, shadow: caller-next, staleness: 60s}}
@@ -111,6 +113,72 @@ def test_requests_are_counted_by_route_and_decision(watched: Watched, issuer: Is
     assert watched.value("jwtgate_issuer_keys", issuer="main") == 1
 
 
+def test_each_key_is_told_with_when_it_was_seen_and_used(watched: Watched, issuer: Issuer) -> None:
+    before = time.time()
+    assert watched.gateway.request("/uncached/", token=issuer.token()).status == 200
+    key = {"issuer": "main", "kid": issuer.key.kid, "alg": issuer.algorithm}
+    key["thumbprint"] = issuer.key.kid  # RFC 7638
+    samples = watched.samples()
+    labels = frozenset(key.items())
+    seen = samples["jwtgate_key_first_seen_timestamp_seconds", labels]
+    used = samples["jwtgate_key_last_used_timestamp_seconds", labels]
+    assert before - 60 < seen <= used <= time.time()
+    assert used >= before
+    assert watched.value("jwtgate_keys_left_out") == 0
+
+
+def test_where_the_keys_of_an_issuer_are_from_is_told_and_when_a_fetch_failed(watched: Watched) -> None:
+    wait_until(lambda: watched.value("jwtgate_issuer_keys_source", issuer="down", source="none"))
+    samples = watched.samples()
+    down = frozenset({("issuer", "down")})
+    assert samples["jwtgate_issuer_available", down] == 0
+    assert samples["jwtgate_issuer_failing", down] == 1
+    assert time.time() - 60 < samples["jwtgate_issuer_last_error_timestamp_seconds", down] <= time.time()
+    main = {
+        pairs for name, pairs in samples if name == "jwtgate_issuer_keys_source" and ("issuer", "main") in pairs
+    }
+    assert main == {frozenset({("issuer", "main"), ("source", "fetched")})}
+
+
+def test_kept_keys_that_nobody_has_read_yet_are_no_outage(nginx: Path, backend: Backend) -> None:
+    """`lazy`: what issuers are for some seconds when there are many. Their keys are read when a token comes."""
+    admin = f"127.0.0.1:{free_port()}"
+    with Issuer() as own:
+        text = f"""
+admin: {admin}
+state_dir: state
+workers: 2
+issuers:
+  kept: {{issuer: {URL}, jwks: {own.jwks_url}, audience: {AUDIENCE}, algorithms: [ES256], start: lazy}}
+  never: {{issuer: {URL}/n, jwks: "{own.jwks_url}?never", audience: {AUDIENCE}, algorithms: [ES256], start: lazy}}
+policies: {{caller: {{issuers: [kept, never]}}}}
+upstreams: {{backend: http://{backend.address}}}
+routes: [{{path: /, upstream: backend, policy: caller, staleness: 0}}]
+"""
+        with Gateway(text, nginx=nginx) as gateway:
+            watched = Watched(gateway, admin)
+            assert gateway.request("/", token=own.token()).status == 200
+            gateway.stop()
+            own.down()
+            gateway.start()
+
+            told = watched.samples()
+            names = {name for name, pairs in told if ("issuer", "kept") in pairs or ("issuer", "never") in pairs}
+            assert not names & {"jwtgate_issuer_available", "jwtgate_issuer_keys"}
+            assert watched.value("jwtgate_issuer_keys_source", issuer="kept", source="kept") == 1
+            assert watched.value("jwtgate_issuer_keys_source", issuer="never", source="pending") == 1
+            ready = request(admin, "/ready")
+            assert (ready.status, json.loads(ready.text)["missing_issuers"]) == (200, [])
+            said = jwtgate("keys", str(gateway.configuration)).stdout
+            assert "on disk, not read yet" in said
+            assert "not fetched yet" in said
+            assert "unavailable" not in said
+
+            assert gateway.request("/", token=own.token()).status == 200
+            assert watched.value("jwtgate_issuer_available", issuer="kept") == 1
+            assert watched.value("jwtgate_issuer_keys_source", issuer="kept", source="snapshot") == 1
+
+
 def test_what_has_been_counted_takes_no_room(watched: Watched) -> None:
     file = watched.gateway.run_dir / "counts.log"
     assert file.stat().st_mode & 0o077 == 0
@@ -128,17 +196,22 @@ def test_no_label_has_anything_of_a_token_or_a_client(watched: Watched, issuer: 
     forged = issuer.token(iss="https://secret-issuer.example")
     watched.gateway.request("/x/", token=forged)
     wait_until(lambda: watched.value("jwtgate_decisions_total", reason="issuer_unknown") >= 1)
+    unknown = issuer.token(key=replace(issuer.key, kid="secret-kid"))
+    watched.gateway.request("/x/", token=unknown)
+    wait_until(lambda: watched.value("jwtgate_decisions_total", reason="key_unknown") >= 1)
     text = watched.text()
-    assert not [word for word in ("secret", "somebody", issuer.key.kid, token[:20]) if word in text]
+    assert not [word for word in ("secret", "somebody", token[:20]) if word in text]
 
 
 # Files that speak of metrics
 
 
-def existing(watched: Watched) -> set[str]:
-    """The names of all samples that there are, once somebody has asked."""
+def existing(watched: Watched, issuer: Issuer) -> set[str]:
+    """The names of all samples that there are, once somebody has asked, and an issuer has failed."""
     watched.gateway.request("/x/")
+    watched.gateway.request("/uncached/", token=issuer.token())
     wait_until(lambda: watched.value("jwtgate_decision_cache_total"))
+    wait_until(lambda: watched.value("jwtgate_issuer_failing", issuer="down"))
     names = {name for name, _ in watched.samples()}
     assert len(names) > 15
     return names | {"up"} | {f"jwtgate_nginx_{name}" for name in OF_STUB_STATUS} | OF_REVOCATION
@@ -171,8 +244,8 @@ def queries() -> dict[str, str]:
     return found
 
 
-def test_dashboard_and_alerts_ask_for_metrics_and_labels_that_exist(watched: Watched) -> None:
-    known = existing(watched)
+def test_dashboard_and_alerts_ask_for_metrics_and_labels_that_exist(watched: Watched, issuer: Issuer) -> None:
+    known = existing(watched, issuer)
     labels = {name for _, pairs in watched.samples() for name, _ in pairs} | {"instance", "job"}
     for title, query in queries().items():
         names = set(re.findall(r"\b(?:jwtgate_\w+|up(?=\{))", query))
@@ -183,9 +256,9 @@ def test_dashboard_and_alerts_ask_for_metrics_and_labels_that_exist(watched: Wat
         assert set(used) <= labels, title
 
 
-def test_every_metric_is_in_the_docs(watched: Watched) -> None:
+def test_every_metric_is_in_the_docs(watched: Watched, issuer: Issuer) -> None:
     documented = set(re.findall(r"^\| `(jwtgate_\w+)`", (ROOT / "docs/metrics.md").read_text(), re.MULTILINE))
-    exist = {re.sub(r"_(bucket|count|sum|created)$", "", name) for name in existing(watched)} - {"up"}
+    exist = {re.sub(r"_(bucket|count|sum|created)$", "", name) for name in existing(watched, issuer)} - {"up"}
     assert documented == exist
 
 

@@ -30,6 +30,12 @@ _ORIGINS = {
     "secret": "a shared secret",
 }
 
+# What is shown instead of keys that nobody has asked for yet.
+_COMING = {
+    "kept": "on disk, not read yet: its first token reads them",
+    "pending": "not fetched yet: its first token fetches them",
+}
+
 
 class _Group(TyperGroup):
     """Without the name of a command, it is the first one: `jwtgate keys gateway.yaml`, as with other commands."""
@@ -144,15 +150,15 @@ def _print_issuer(console: Console, view: IssuerView, now: float) -> None:
     whose = f"{view.issuer} ({view.tenants} tenants)" if view.tenants > 1 else view.issuer
     console.print(Text.assemble((view.name, "bold"), "  ", whose))
     facts = [view.source]
-    if view.origin is not None:
+    if view.origin in _ORIGINS:
         facts.append(_ORIGINS[view.origin])
     if view.age is not None:
         facts.append(f"confirmed {_ago(view.age)}")
     if view.next_refresh is not None:
         facts.append(f"next refresh in {_span(view.next_refresh)}")
     console.print(Text(f"  {', '.join(facts)}", "dim"))
-    if not view.available and not view.fetches:
-        console.print(Text("  not fetched yet: the first token fetches them", "yellow"))
+    if view.origin in _COMING:
+        console.print(Text(f"  {_COMING[view.origin]}", "yellow"))
     elif not view.available:
         console.print(Text("  unavailable: its tokens get 503", "red"))
     if view.last_error is not None and view.last_error_at is not None:

@@ -212,11 +212,15 @@ def _reasons(before: Sample | None, now: Sample) -> Table:
     return table
 
 
+# By whether they are available; None: nobody has asked yet.
+_KEYS = {True: None, False: Text("none", "red"), None: Text("not yet", "yellow")}
+
+
 def _issuers(now: Sample) -> Table:
     table = _table("issuer", "keys", "confirmed")
     for issuer in now.said["issuers"]:
         age = _NOTHING if issuer["age"] is None else f"{duration(issuer['age'])} ago"
-        state = str(issuer["keys"]) if issuer["available"] else Text("none", "red")
+        state = _KEYS[issuer["available"]] or str(issuer["keys"])
         table.add_row(issuer["name"], state, age)
     return table
 

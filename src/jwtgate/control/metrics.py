@@ -1,7 +1,8 @@
 """The metrics, as Prometheus reads them. A table; docs/metrics.md lists them for people.
 
 No label's value comes from a token or from a client: routes, policies and issuers are names in gateway.yaml,
-reasons and states of the cache are enumerations, statuses are NGINX's own.
+reasons, sources and states of the cache are enumerations, statuses are NGINX's own, keys are those that issuers
+publish.
 
 Counters begin at zero when the gateway starts and with each reload, as Prometheus expects of a restarted process.
 """
@@ -19,6 +20,7 @@ import msgspec
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 
+from jwtgate.control.key_metrics import KEY_LABELS, key_times, keys_left_out
 from jwtgate.control.parts import Said
 from jwtgate.control.revocation import revocation_view
 from jwtgate.jwks import IssuerView, merged
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
     from jwtgate.control.commands import Running
     from jwtgate.control.counts import Kind
     from jwtgate.control.parts import Readiness
-    from jwtgate.jwks import StatusListView
+    from jwtgate.jwks import KeyView, StatusListView
     from jwtgate.validator import DeniedAnswer, RevocationAnswer
 
 
@@ -105,6 +107,14 @@ def _issuers(
                 yield (view.name,), found
 
     return values
+
+
+def _sources(snapshot: Snapshot) -> Values:
+    return [((view.name, view.origin or "none"), 1) for view in snapshot.issuers]
+
+
+def _keys(time: Callable[[KeyView], float | None]) -> Measure:
+    return lambda snapshot: key_times(snapshot.issuers, time)
 
 
 def _status_lists(value: Callable[[Sequence[StatusListView]], float | None]) -> Measure:
@@ -216,7 +226,20 @@ ROWS = (
         ("issuer",),
         _issuers(lambda view: view.available),
     ),
-    Row(GAUGE, "jwtgate_issuer_keys", "Usable keys.", ("issuer",), _issuers(lambda view: len(view.keys))),
+    Row(
+        GAUGE,
+        "jwtgate_issuer_keys",
+        "Usable keys.",
+        ("issuer",),
+        _issuers(lambda view: None if view.available is None else len(view.keys)),
+    ),
+    Row(
+        GAUGE,
+        "jwtgate_issuer_keys_source",
+        "1: its keys are from there.",
+        ("issuer", "source"),
+        _sources,
+    ),
     Row(
         GAUGE,
         "jwtgate_issuer_key_age_seconds",
@@ -237,6 +260,34 @@ ROWS = (
         "1: the last fetch of its keys failed.",
         ("issuer",),
         _issuers(lambda view: view.failing),
+    ),
+    Row(
+        GAUGE,
+        "jwtgate_issuer_last_error_timestamp_seconds",
+        "When fetches of its keys last began to fail, or to fail otherwise.",
+        ("issuer",),
+        _issuers(lambda view: view.last_error_at),
+    ),
+    Row(
+        GAUGE,
+        "jwtgate_key_first_seen_timestamp_seconds",
+        "When the key was first seen.",
+        KEY_LABELS,
+        _keys(lambda key: key.first_seen),
+    ),
+    Row(
+        GAUGE,
+        "jwtgate_key_last_used_timestamp_seconds",
+        "When a validator last allowed a token of the key.",
+        KEY_LABELS,
+        _keys(lambda key: key.last_used),
+    ),
+    Row(
+        GAUGE,
+        "jwtgate_keys_left_out",
+        "Keys that are too many to be told one by one.",
+        (),
+        _one(lambda now: keys_left_out(now.issuers)),
     ),
     Row(COUNTER, "jwtgate_issuer_fetches", "Fetches of keys.", ("issuer",), _issuers(lambda view: view.fetches)),
     Row(

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from jwtgate.jwks.held import Around
     from jwtgate.jwks.kept import Kept
     from jwtgate.jwks.source import Source
+    from jwtgate.jwks.view import Coming
 
 
 @dataclass(slots=True)
@@ -100,6 +101,13 @@ class Feed:
         self._flight: asyncio.Task[None] | None = None
         self._queueing: asyncio.Task[bool] | None = None
         self._awaited = False  # whether anybody waits for the flight
+
+    @property
+    def coming(self) -> Coming | None:
+        """What there is instead of a set while nobody has asked for one; None: somebody has."""
+        if self.held.published is not None or self.state.failures:
+            return None
+        return "kept" if not self._opened and self._kept is not None and self._kept.exists() else "pending"
 
     # What happens
 

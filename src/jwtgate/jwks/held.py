@@ -52,8 +52,10 @@ class Held:
         first_seen = {name: document.first_seen.get(name, now) for name in map(identity, published.keys)}
         self.document = Document(document.body, document.seen, first_seen)
         self.origin = origin
-        before, self.published = self.published, published
+        before = self.published
+        # An equal set stays the same object: requests note the use of a key by the object that they have.
         if before is None or (before.digest, before.notes) != (published.digest, published.notes):
+            self.published = published
             self._around.keysets.use(self._group.issuers, published)
             self._around.last_used.move(before, published)
             report.changed(self._group.name, before, published, origin, elsewhere=elsewhere)

@@ -64,6 +64,10 @@ class Kept:
         due_at = self._clocks.to_steady(record.due_at) + _LAG
         return Found(document, confirmed_at, due_at, record.confirmed_at)
 
+    def exists(self) -> bool:
+        """Whether there is a record, be it of any use or none."""
+        return self._slot.exists()
+
     def write(self, issuer: str, document: Document, state: Freshness) -> None:
         """Replace the record. Raises OSError."""
         if state.confirmed_at is None:

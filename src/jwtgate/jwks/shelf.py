@@ -119,6 +119,10 @@ class Slot:
             except (OSError, msgspec.DecodeError) as error:
                 raise KeyFetchError(f"{self._record}: not used, it is damaged: {error}") from None
 
+    def exists(self) -> bool:
+        """Whether there is a record, be it of any use or none."""
+        return os.path.lexists(self._record)
+
     def write(self, record: Record) -> None:
         """Replace the record. Raises OSError.
 

@@ -177,16 +177,16 @@ class KeyStore:
                 return Feed(group, source, kept, self._around, self._spread)
 
     def _view_feed(self, feed: Feed) -> IssuerView:
-        now, state, asked = self._clocks.steady(), feed.state, feed.asked
+        now, state, asked, coming = self._clocks.steady(), feed.state, feed.asked, feed.coming
         first_seen = {} if feed.held.document is None else feed.held.document.first_seen
         return IssuerView(
             name=feed.group.name,
             issuer=feed.group.issuer,
             tenants=feed.group.tenants,
             source=feed.source.place,
-            available=feed.held.published is not None,
+            available=None if coming else feed.held.published is not None,
             keys=key_views(feed.held.published, first_seen, self._last_used, self._started),
-            origin=feed.held.origin,
+            origin=coming or feed.held.origin,
             age=None if state.confirmed_at is None else max(0.0, now - state.confirmed_at),
             next_refresh=None if state.due_at == inf else max(0.0, state.due_at - now),
             fetches=asked.fetches,

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 # Where a set came from. snapshot: from disk, and the issuer has not confirmed it since the start.
 Origin = Literal["fetched", "snapshot", "file", "inline", "secret"]
 
+# Why no set is held before anybody has asked for one: it is on disk and not read yet, or not fetched yet. A token
+# does not wait for that.
+Coming = Literal["kept", "pending"]
+
 
 class KeyView(msgspec.Struct, frozen=True, kw_only=True):
     """One key. Times are Unix seconds; `last_used` is None until a token has been verified with it."""
@@ -36,9 +40,9 @@ class IssuerView(msgspec.Struct, frozen=True, kw_only=True):
     issuer: str  # with {tenant} in it for several tenants
     tenants: int  # how many have these keys; 0: it is no template
     source: str
-    available: bool
+    available: bool | None  # None: nobody has asked yet
     keys: tuple[KeyView, ...]
-    origin: Origin | None  # None: no set is held
+    origin: Origin | Coming | None  # None: no set is held
     age: float | None = None  # since the issuer last confirmed the set
     next_refresh: float | None = None
     fetches: int = 0
@@ -81,12 +85,12 @@ def merged(workers: Iterable[Sequence[IssuerView]]) -> tuple[IssuerView, ...]:
 
 def _merge(views: list[IssuerView]) -> IssuerView:
     """Who asked last knows best what there is; what they did is added up."""
-    best = min(views, key=lambda view: inf if view.age is None else view.age)
+    best = min(views, key=lambda view: (inf if view.age is None else view.age, view.available is None))
     erring = max(views, key=lambda view: view.last_error_at or 0)
     waits = [view.next_refresh for view in views if view.next_refresh is not None]
     return msgspec.structs.replace(
         best,
-        available=all(view.available for view in views),
+        available=_merge_available({view.available for view in views}),
         keys=_merge_keys(best.keys, views),
         next_refresh=min(waits, default=None),
         fetches=sum(view.fetches for view in views),
@@ -95,6 +99,11 @@ def _merge(views: list[IssuerView]) -> IssuerView:
         last_error=erring.last_error,
         last_error_at=erring.last_error_at,
     )
+
+
+def _merge_available(said: set[bool | None]) -> bool | None:
+    """A worker that has not asked yet finds what another has put on disk."""
+    return next((each for each in (False, True) if each in said), None)
 
 
 def _merge_keys(keys: tuple[KeyView, ...], views: list[IssuerView]) -> tuple[KeyView, ...]:

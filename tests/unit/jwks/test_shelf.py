@@ -15,7 +15,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from jwtgate.errors import StartError
-from jwtgate.jwks import Clocks, KeyStore, merged
+from jwtgate.jwks import Clocks, IssuerView, KeyStore, merged
 from jwtgate.keys.freshness import Pace, spread
 from jwtgate.plan import JwksUrl, SharedSecret
 from support.scenes import kids, play, running, until
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
 
+    from jwtgate.jwks.view import Coming, Origin
     from jwtgate.plan import Issuer
 
 
@@ -138,15 +139,20 @@ def test_of_many_issuers_that_are_down_a_token_finds_the_snapshot_at_once_and_th
         store.beat()
         await store.settle()
         assert store.keysets == {}
+        assert {(view.origin, view.available) for view in store.view()} == {("kept", None)}
+        assert store.missing == ()
         await store.need("7", "a")
         assert list(store.keysets) == ["7"]
+        assert [view.name for view in store.view() if view.available] == ["7"]
         time.passes(spread(len(many)) + 2)
         store.beat()
         await store.settle()
         assert len(store.keysets) == len(many)
+        assert {(view.origin, view.available) for view in store.view()} == {("snapshot", True)}
         await store.aclose()
 
     play(before())
+    time.passes(1)
     fake_issuer.answer.status = 500
     asked = len(fake_issuer.requests)
     play(scene())
@@ -592,6 +598,71 @@ def test_the_view_says_where_the_keys_stand_and_shows_no_secret(
         await store.aclose()
 
     play(scene())
+
+
+def test_a_key_that_is_published_again_was_used_when_it_was(
+    fake_issuer: Any, url_issuer: Issuer, jwks: Any
+) -> None:
+    fake_issuer.answer.body = jwks("a")
+
+    async def scene() -> None:
+        store = KeyStore([url_issuer])
+        times = []
+        for now in (100.0, 200.0):
+            await store.refresh("idp")
+            times += [key.last_used for view in store.view() for key in view.keys]
+            (key,) = store.keysets["idp"].keys
+            store.used(key, now)
+            times += [key.last_used for view in store.view() for key in view.keys]
+        assert times == [None, 100.0, 100.0, 200.0]
+        await store.aclose()
+
+    play(scene())
+    assert len(fake_issuer.requests) == 2
+
+
+def test_an_issuer_is_unavailable_only_once_it_was_asked(fake_issuer: Any, url_issuer: Issuer) -> None:
+    fake_issuer.answer.status = 500
+
+    async def scene() -> None:
+        store = KeyStore([replace(url_issuer, start="lazy")])
+        stands = [(view.origin, view.available) for view in store.view()]
+        await store.need("idp", "a")
+        stands += [(view.origin, view.available) for view in store.view()]
+        assert stands == [("pending", None), (None, False)]
+        await store.aclose()
+
+    play(scene())
+
+
+@pytest.mark.parametrize(
+    ("workers", "together"),
+    [
+        ([("kept", None), ("snapshot", True)], ("snapshot", True)),
+        ([("pending", None), (None, False)], (None, False)),
+        ([("fetched", True), (None, False)], ("fetched", False)),
+        ([("kept", None), ("kept", None)], ("kept", None)),
+    ],
+)
+def test_a_worker_that_has_not_asked_yet_speaks_only_for_itself(
+    workers: list[tuple[Origin | Coming | None, bool | None]], together: tuple[str | None, bool | None]
+) -> None:
+    (view,) = merged(
+        [
+            IssuerView(
+                name="idp",
+                issuer="https://idp.example",
+                tenants=0,
+                source="https://idp.example/jwks",
+                available=available,
+                keys=(),
+                origin=origin,
+                age=1.0 if available else None,
+            )
+        ]
+        for origin, available in workers
+    )
+    assert (view.origin, view.available) == together
 
 
 def test_what_belongs_to_no_issuer_any_longer_is_removed_at_the_start(
