@@ -144,8 +144,7 @@ def test_a_worker_that_dies_during_an_upload_does_not_disturb_it(own: Gateway, i
 
 
 def test_a_worker_that_hangs_costs_no_request(own: Gateway, issuer: Issuer) -> None:
-    for number in range(4):  # both workers have the keys
-        assert own.request("/x", token=issuer.token(jti=f"before-{number}")).status == 200
+    wait_until(lambda: has_keys(own))
     (victim,) = own.children("validator-0")
     os.kill(victim, signal.SIGSTOP)
     try:
@@ -157,6 +156,7 @@ def test_a_worker_that_hangs_costs_no_request(own: Gateway, issuer: Issuer) -> N
 
 
 def test_a_worker_that_hangs_is_replaced(own: Gateway, issuer: Issuer) -> None:
+    wait_until(lambda: has_keys(own))  # else the one that hangs may be the one that fetches for both
     (victim,) = own.children("validator-0")
     os.kill(victim, signal.SIGSTOP)
     with Load(own, issuer, clients=2) as load:
