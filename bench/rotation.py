@@ -60,7 +60,7 @@ routes: [{{path: /, upstream: backend, policy: caller}}]
             fetches = issuer.fetches
             answers = _load(schedule, gateway.address, until, options.clients)
             fetches = issuer.fetches - fetches
-    text = _page(answers, began, rotations, options.clients, fetches)
+    text = page(answers, began, rotations, options.clients, fetches)
     print(text)
     if options.output is not None:
         options.output.write_text(text)
@@ -97,12 +97,15 @@ def _load(schedule: Schedule, address: str, until: float, clients: int) -> list[
     return [json.loads(process.communicate(timeout=300)[0]) for process in processes]
 
 
-def _page(answers: Sequence[_Said], began: float, rotations: int, clients: int, fetches: int) -> str:
+def page(answers: Sequence[_Said], began: float, rotations: int, clients: int, fetches: int) -> str:
+    """What was measured, as docs/benchmarks/rotation.md has it. `began`: Unix time at which the load began."""
     took = [(at - began, seconds * 1000) for each in answers for at, seconds in each["took"]]
     before = [ms for at, ms in took if _WARM <= at < _WARM + _BEFORE - 5]
     during = [ms for at, ms in took if at >= _WARM + _BEFORE]
     kinds: Counter[str] = sum((Counter(each["by_kind"]) for each in answers), Counter())
-    wrong = [text for each in answers for text in each["wrong"]]
+    wrong = [(at - began, told) for each in answers for at, told in each["wrong"]]
+    early = sum(at < _WARM + _BEFORE for at, _ in took)
+    wrong_early = sum(at < _WARM + _BEFORE for at, _ in wrong)
     rows = [("before", before), ("while keys rotate", during)]
     lines = [
         "# Rotation under load",
@@ -111,8 +114,13 @@ def _page(answers: Sequence[_Said], began: float, rotations: int, clients: int, 
         f"`min_refetch` 1 s. {clients} clients send as fast as they can through the gateway, each with fresh and",
         "old tokens, and one in 20 forged. A wrong answer is a good token refused, or a forged one let through.",
         "",
-        f"**{len(wrong)} wrong answers of {len(took):,}**: {kinds['fresh']:,} fresh tokens, {kinds['old']:,} old",
-        f"ones, {kinds['forged']:,} forged. The issuer was asked {fetches} times.",
+        f"**While keys rotate: {len(wrong) - wrong_early} wrong answers of {len(took) - early:,}.** "
+        f"Before the first rotation: {wrong_early} of",
+        f"{early:,}, warm-up included. In all: {len(wrong)} of {len(took):,}, "
+        f"for {kinds['fresh']:,} fresh tokens, {kinds['old']:,} old ones and",
+        f"{kinds['forged']:,} forged ones. The issuer was asked {fetches} times.",
+        "",
+        f"The times, without the first {_WARM:g} s and the last 5 s before the first rotation:",
         "",
         "| | requests | p50 | p99 | p99.9 |",
         "| --- | --- | --- | --- | --- |",
@@ -127,7 +135,7 @@ def _page(answers: Sequence[_Said], began: float, rotations: int, clients: int, 
         f"Gateway, signer, service and clients share the machine: {in_short()}.",
         "Made by `python -m bench.rotation --output docs/benchmarks/rotation.md`.",
         "",
-        *(f"- {text}" for text in wrong[:50]),
+        *(f"- {told}" for _, told in wrong[:50]),
     ]
     return "\n".join(lines).rstrip() + "\n"
 

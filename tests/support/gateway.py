@@ -63,7 +63,9 @@ class Process:
         self.work.chmod(0o755)  # started by root, NGINX's workers are somebody else, and have to get to run_dir
         self._ready = ready
         self._command = [sys.executable, "-m", "jwtgate", *arguments]
-        self._environment = os.environ | {"JWTGATE_LOG": "info"} | (environment or {})
+        # As people start it: how much to log is not said.
+        unsaid = {name: value for name, value in os.environ.items() if name != "JWTGATE_LOG"}
+        self._environment = unsaid | (environment or {})
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:

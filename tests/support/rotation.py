@@ -125,11 +125,12 @@ class RotatingIssuer:
 
 @dataclass(slots=True)
 class Answers:
-    """What a client was answered. `took`: (Unix time at which it was sent, seconds), for each request."""
+    """What a client was answered. `took`: (Unix time at which it was sent, seconds), for each request;
+    `wrong`: (the same time, what was wrong)."""
 
     took: list[tuple[float, float]] = field(default_factory=list)
     by_kind: dict[str, int] = field(default_factory=dict)
-    wrong: list[str] = field(default_factory=list)
+    wrong: list[tuple[float, str]] = field(default_factory=list)
 
 
 def send(schedule: Schedule, address: str, until: float, *, seed: int = 0) -> Answers:
@@ -148,7 +149,8 @@ def send(schedule: Schedule, address: str, until: float, *, seed: int = 0) -> An
         if answer.status != expected:
             turn = schedule.turn(now)
             when = f"{now - schedule.start:.3f} s, key {turn}"
-            answers.wrong.append(f"{when}: {kind} token was answered {answer.status}, expected {expected}")
+            told = f"{when}: {kind} token was answered {answer.status}, expected {expected}"
+            answers.wrong.append((now, told))
     connection.close()
     return answers
 

@@ -35,7 +35,7 @@ def main() -> NoReturn:
         if not {*sys.argv[1:2]} & SILENT:
             from jwtgate.cli.logs import configure_logs
 
-            configure_logs()
+            configure_logs(sys.argv[1:])
         make_app(sys.argv[1:])()
     except _InterruptedError:
         sys.stderr.write("interrupted\n")

@@ -32,6 +32,9 @@ def up(
     It ends on Ctrl-C or SIGTERM, after the requests that are under way. Parts that die are restarted. On a
     terminal it shows what goes on; elsewhere it writes log lines.
 
+    The environment variable JWTGATE_LOG is how much it tells of itself: debug, info (default: keys that came and
+    went, what failed and recovered), warning or error. Requests stand in the access log.
+
     Example: [bold]jwtgate up gateway.yaml[/bold]
     """
     plan = load_plan(config)

@@ -140,17 +140,13 @@ class KeyUrl:
     plain_remote: bool  # http, and not to a loopback address
 
 
-def jwks_url(value: Any) -> KeyUrl | Fault:
-    """A URL that keys may be fetched from."""
+def jwks_url(value: Any, example: str = "https://issuer.example.com/jwks.json") -> KeyUrl | Fault:
+    """A URL that keys, or what leads to them, may be fetched from."""
     if not isinstance(value, str):
-        return Fault("{field} must be a URL, not {value}", "write https://issuer.example.com/jwks.json")
+        return Fault("{field} must be a URL, not {value}", f"write {example}")
     parsed = _url(value.replace(TENANT, "tenant"))
     if isinstance(parsed, Fault):
-        return (
-            parsed
-            if parsed.message
-            else Fault("{value} is not a URL", "write https://issuer.example.com/jwks.json")
-        )
+        return parsed if parsed.message else Fault("{value} is not a URL", f"write {example}")
     if "#" in value:
         return Fault("{field} has a fragment, which is never sent", 'remove the "#" and what follows')
     return KeyUrl(value, plain_remote=parsed.scheme == "http" and not _is_loopback(parsed.host))

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from jwtgate.config import addresses
+from jwtgate.config.pem import authorities, certificate_and_key
 from jwtgate.config.problems import Fault
 from jwtgate.keys.freshness import Pace
 from jwtgate.keys.metadata import metadata_urls
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 # RFC 9110, section 5.6.2. What the client itself writes is not for configuration.
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}")
+_SECRET_HEADER = re.compile(r"auth|key|token|secret|password|cookie|credential", re.IGNORECASE)
 _OWN_HEADERS = frozenset({"host", "connection", "content-length", "transfer-encoding", "accept-encoding"})
 
 
@@ -27,7 +29,7 @@ def discovery(value: Any) -> addresses.KeyUrl | bool | Fault:
     if value is True:
         return True
     if isinstance(value, str):
-        return addresses.jwks_url(value)
+        return addresses.jwks_url(value, "true, or https://issuer.example.com/.well-known/openid-configuration")
     return Fault("{field} must be true or a URL, not {value}", "write discovery: true, or leave it out")
 
 
@@ -83,13 +85,17 @@ def compile_fetching(section: FetchSection | None, path: Path, files: Files, rep
         return Fetching()
     if section.client_key is not None and section.client_certificate is None:
         report.error((*path, "client_key"), '"client_key" without "client_certificate"', "add it", at_key=True)
-    ca_file, certificate, key = (
-        None if name is None else files.readable((*path, setting), name, report)
-        for setting, name in (
-            ("ca_file", section.ca_file),
-            ("client_certificate", section.client_certificate),
-            ("client_key", section.client_key),
-        )
+    for name in section.headers:
+        if _SECRET_HEADER.search(name) and report.document.written((*path, "headers", name)) is None:
+            message = f'the header "{name}" looks like a secret, and stands in this file in plain text'
+            hint = f'write {name}: "${{VARIABLE}}", and set that variable in the environment'
+            report.warn_beside_a_secret((*path, "headers", name), message, hint)
+    ca_file = authorities((*path, "ca_file"), section.ca_file, files, report)
+    certificate, key = certificate_and_key(
+        ((*path, "client_certificate"), (*path, "client_key")),
+        (section.client_certificate, section.client_key),
+        files,
+        report,
     )
     return Fetching(
         connect_timeout=float(min(section.connect_timeout, section.timeout)),
@@ -111,6 +117,14 @@ def compile_pace(section: RefreshSection | None, path: Path, report: Report) -> 
     if section.least > section.most:
         hint = f'"least" is {section.least} seconds: write that or more'
         report.error((*path, "most"), '"most" is shorter than "least"', hint)
+    # The default lifetime of one that is not written gives way.
+    if "default" in section.model_fields_set and not section.least <= section.default <= section.most:
+        message = (
+            f'"default" is {section.default} seconds, and lifetimes are kept between {section.least} ("least") '
+            f'and {section.most} ("most")'
+        )
+        hint = f'write {section.default}s for "{"most" if section.default > section.most else "least"}" too'
+        report.error((*path, "default"), message, hint)
     if section.max_stale < section.most:
         hint = "keys would be given up before they are due; 24h is the default"
         report.error((*path, "max_stale"), '"max_stale" is shorter than "most"', hint)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from jwtgate.config.fetching import compile_discovery, compile_fetching, discovered_from
 from jwtgate.config.secrets import compile_secret
 from jwtgate.errors import KeyRefusedError
-from jwtgate.keys import SYMMETRIC, import_jwk
+from jwtgate.keys import SYMMETRIC, import_jwk, read_jwks
+from jwtgate.keys.keyset import MAX_FILE_BYTES, MAX_OWN_KEYS
 from jwtgate.plan import InlineJwks, JwksFile, JwksUrl
 
 if TYPE_CHECKING:
@@ -51,8 +53,7 @@ def compile_keys(
     if address is not None:
         keys = _from_url(section, address, path, files, report) if right else None
     elif section.jwks_file is not None:
-        file = files.readable((*path, "jwks_file"), section.jwks_file, report)
-        keys = JwksFile(file) if file else None
+        keys = _from_file(section, section.jwks_file, (*path, "jwks_file"), files, report)
     elif section.keys is not None:
         keys = _inline(section, (*path, "keys"), report)
     elif written and written[0] in _SECRET:
@@ -96,6 +97,39 @@ def _inline(section: IssuerSection, path: Path, report: Report) -> InlineJwks | 
             right = False
     # Sorted, so that the order in which members were written makes no other Plan.
     return InlineJwks(json.dumps({"keys": section.keys}, sort_keys=True).encode()) if right else None
+
+
+def _from_file(section: IssuerSection, name: str, path: Path, files: Files, report: Report) -> JwksFile | None:
+    """The keys in a file. It is watched and may be replaced, but now it must be a JWK Set."""
+    file = files.readable(path, name, report)
+    if file is None:
+        return None
+    shown = report.shown(path, name)
+    with file.open("rb") as opened:
+        body = opened.read(MAX_FILE_BYTES + 1)
+    try:
+        algorithms, note = _looked_into(body)
+    except KeyRefusedError as error:
+        hint = 'write the issuer\'s public keys as a JWK Set: {"keys": [{"kty": "EC", …}]}'
+        report.error(path, f"the file {shown} cannot be used: {error}", hint)
+        return None
+    if algorithms.isdisjoint(section.algorithms):
+        message = f"no key in the file {shown} verifies {_listed(section.algorithms)}{note}"
+        report.warn(path, message, "its tokens get 503, issuer_unavailable, until there is one")
+    return JwksFile(file)
+
+
+@lru_cache(maxsize=4)
+def _looked_into(body: bytes) -> tuple[frozenset[str], str]:
+    """The algorithms of the keys in a JWK Set, and why one of them is not used, for the end of a sentence.
+
+    Once for all issuers that have the same file. Raises KeyRefusedError.
+    """
+    if len(body) > MAX_FILE_BYTES:
+        raise KeyRefusedError(f"larger than {MAX_FILE_BYTES} bytes, the limit for a key set")
+    keyset = read_jwks(body, max_keys=MAX_OWN_KEYS)
+    algorithms = frozenset(name for key in keyset.keys for name in key.algorithms)
+    return algorithms, f": {keyset.notes[0]}" if keyset.notes else ""
 
 
 def _listed(algorithms: Iterable[str]) -> str:

@@ -39,6 +39,11 @@ class Report:
         """Something that works, and that a person should know."""
         self.warnings.append(self.document.problem(path, Fault(message, hint), at_key=at_key, warning=True))
 
+    def warn_beside_a_secret(self, path: Path, message: str, hint: str = "") -> None:
+        """Like `warn`, without the line of the file, on which a secret stands."""
+        found = self.document.problem(path, Fault(message, hint), warning=True)
+        self.warnings.append(replace(found, source_line=""))
+
     def shown(self, path: Path, value: str) -> str:
         """A text as a message shows it: as the file has it, where a variable stands in it."""
         written = self.document.written(path)

@@ -118,7 +118,8 @@ class RunningGateway:
         self.draining.append(Draining(self.validators, nginx_workers, drained_at))
         self.validators = validators
         self._renew_others(before)
-        return f"reloaded: {len(self.plan.routes)} routes"
+        count = len(self.plan.routes)
+        return f"reloaded: {count} route{'' if count == 1 else 's'}"
 
     def reopen(self, _argument: str) -> str:
         """Have NGINX open its log files anew, after somebody has renamed them."""

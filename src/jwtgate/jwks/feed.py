@@ -3,14 +3,14 @@
 When it is asked is decided by `jwtgate.keys.freshness`; here it is carried out. One flight at a time talks to the
 issuer, or finds on the shelf what another worker has fetched, and reports back.
 
-No fault of an issuer leaves this module as an exception. It is logged once when it begins (warning) and once
-when it ends (info), and each change of a set is logged with the ids of the keys that came and went.
+No fault of an issuer leaves this module as an exception. Each fault of an outage is logged once (warning), and so
+is its end (info); each change of a set is logged with the ids of the keys that came and went.
 """
 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import inf
 from typing import TYPE_CHECKING, NamedTuple, assert_never
 
@@ -59,12 +59,15 @@ class Asked:
     error: str | None = None
     last_error: str | None = None
     last_error_at: float | None = None
+    outage: report.Outage = field(default_factory=report.Outage)
 
     def heard(self, error: str | None, now: float) -> None:
         """How the last fetch ended, ours or another worker's."""
         if error is not None and error != self.error:
             self.last_error, self.last_error_at = error, now
         self.error = error
+        if error is None:
+            self.outage.ends()
 
 
 class _Wish(NamedTuple):
@@ -214,6 +217,8 @@ class Feed:
         async with self._kept.locked() as ledger:
             adopted = await self._adopt()
             entry = None if ledger is None else ledger.read()
+            if entry is not None and entry.error is not None:
+                self.asked.outage.is_new(entry.error)  # who wrote it has told it
             found = adopted and (wish is None or self._around.keysets.has(*wish))
             elsewhere = self._kept.elsewhere(entry, event, self.state, self._pace, began=began, found=found)
             if elsewhere is not None:
@@ -248,7 +253,7 @@ class Feed:
             self._keep()
             if self.asked.error is not None:
                 report.recovered(self.group.name, self.asked.error)
-                self.asked.error = None
+                self.asked.heard(None, self._around.clocks.wall())
 
     async def _read(self, answer: Got | Same) -> Confirmed | Emptied:
         match answer:
@@ -271,10 +276,11 @@ class Feed:
         assert_never(answer)
 
     def _failed(self, text: str) -> None:
-        first, error = self.asked.error is None, printable(text)
+        error = printable(text)
         self.asked.failures += 1
         self.asked.heard(error, self._around.clocks.wall())
-        report.failed(self.group.name, error, first=first, serving=self.held.published is not None)
+        new = self.asked.outage.is_new(error)
+        report.failed(self.group.name, error, new=new, serving=self.held.published is not None)
 
     def _give_up(self) -> None:
         """What is held is too old, or withdrawn."""
@@ -313,7 +319,7 @@ class Feed:
         adopted = Adopted(found.confirmed_at, max(found.due_at, self._first_at))
         if not usable_by_any(keyset, self.group.issuers) or self._take(adopted) is not Do.USE:
             return False
-        self.asked.error = None
+        self.asked.heard(None, self._around.clocks.wall())
         if found.written_at < self._born:
             self.held.use(keyset, found.document, "snapshot")
         else:

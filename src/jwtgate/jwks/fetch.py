@@ -3,7 +3,7 @@
 Rules: TLS is always verified. Nothing is taken from the environment, no cookie is kept, no credential in a
 URL is used. Redirects are followed on the same host only, and never from https to http. Bytes are counted as
 they arrive and after decompression; the total time includes the slowest drip. What is read is not interpreted
-here.
+here, but for how it begins: an HTML page in the place of keys is told with its media type.
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ import httpx2
 
 from jwtgate.errors import KeyFetchError
 from jwtgate.jwks.lifetime import lifetime, retry_after
+from jwtgate.jwks.meanings import meaning
 from jwtgate.jwks.printable import printable
+from jwtgate.keys.looks import looks_like
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,6 +33,7 @@ _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MAX_REDIRECTS = 3
 # For plain HTTP. It trusts nobody, so that a mistake here would deny and not admit.
 _NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+_MAX_MEDIA_TYPE = 100  # characters of one that are shown
 _MAX_VALIDATOR = 1024  # bytes of an ETag or a date that are worth sending back
 
 
@@ -89,7 +92,7 @@ class Fetcher:
         except httpx2.TimeoutException as error:
             raise KeyFetchError(f"{url}: {_timeout(error, fetching)}") from None
         except (httpx2.HTTPError, httpx2.InvalidURL, zlib.error, OSError) as error:
-            raise KeyFetchError(f"{url}: {_explain(error)}") from None
+            raise KeyFetchError(f"{url}: {_explain(error, url, fetching)}") from None
 
     async def aclose(self) -> None:
         """Close every connection. The fetcher can be used again afterwards."""
@@ -103,7 +106,7 @@ class Fetcher:
         async with self._making:
             if key not in self._ways:
                 # To read the system's authorities takes a tenth of a second, in which requests would stand still.
-                context = await asyncio.to_thread(_tls, fetching) if tls else _NO_TLS
+                context = await asyncio.to_thread(_tls, url, fetching) if tls else _NO_TLS
                 self._ways[key] = httpx2.AsyncHTTPTransport(
                     verify=context,
                     trust_env=False,
@@ -118,7 +121,7 @@ class Fetcher:
             response = await way.handle_async_request(_request(url, seen, fetching, accept))
             try:
                 if response.status_code not in _REDIRECTS:
-                    return await _read(url, response, seen, fetching)
+                    return await _read(url, response, seen, fetching, accept)
                 url = _redirected(url, response)
             finally:
                 await response.aclose()
@@ -138,13 +141,21 @@ def _url(text: str) -> httpx2.URL:
     return url
 
 
-def _tls(fetching: Fetching) -> ssl.SSLContext:
-    if fetching.ca_file is None:
-        context = httpx2.create_ssl_context(trust_env=False)
-    else:
-        context = ssl.create_default_context(cafile=fetching.ca_file)
-    if fetching.client_certificate is not None:
-        context.load_cert_chain(fetching.client_certificate, fetching.client_key)
+def _tls(url: httpx2.URL, fetching: Fetching) -> ssl.SSLContext:
+    """They were good when gateway.yaml was read, but files change."""
+    setting = "ca_file"
+    try:
+        if fetching.ca_file is None:
+            context = httpx2.create_ssl_context(trust_env=False)
+        else:
+            context = ssl.create_default_context(cafile=fetching.ca_file)
+        if fetching.client_certificate is not None:
+            setting = "client_certificate or client_key"
+            # A passphrase is asked for on the terminal otherwise.
+            context.load_cert_chain(fetching.client_certificate, fetching.client_key, password="")
+    except OSError as error:  # an SSLError is one
+        text = printable(error.strerror or str(error))
+        raise KeyFetchError(f"{url}: the file of {setting} cannot be used: {text}") from None
     return context
 
 
@@ -167,18 +178,37 @@ def _request(url: httpx2.URL, seen: Seen, fetching: Fetching, accept: str) -> ht
 
 def _redirected(url: httpx2.URL, response: httpx2.Response) -> httpx2.URL:
     target = url.join(response.headers.get("location", ""))
-    same_place = (target.scheme, target.host, target.port) == (url.scheme, url.host, url.port)
     upgraded = url.scheme == "http" and target.scheme == "https" and target.host == url.host
-    if not (same_place or upgraded):
-        place = printable(f"{target.scheme}://{target.netloc.decode('ascii')}")
+    if _origin(target) == _origin(url) or upgraded:
+        return _url(str(target))
+    place = printable(f"{target.scheme}://{target.netloc.decode('ascii')}")
+    if target.host == url.host and target.scheme == "http" and url.scheme == "https":
         raise RefusedByIssuerError(
-            f"{url}: redirects to another host ({place}), which is not followed; "
-            "if that is where the keys are, write that URL into the configuration"
+            f"{url}: redirects from https to plain http ({place}), which is not followed: "
+            "who can change that traffic could sign tokens"
         )
-    return _url(str(target))
+    what = "another port" if target.host == url.host else "another host"
+    raise RefusedByIssuerError(
+        f"{url}: redirects to {what} ({place}), which is not followed; "
+        "if that is where the keys are, write that URL into the configuration"
+    )
 
 
-async def _read(url: httpx2.URL, response: httpx2.Response, seen: Seen, fetching: Fetching) -> Got | Same:
+def same_origin(one: str, other: str) -> bool:
+    """Whether two URLs have the same scheme, host and port. False for what is no URL."""
+    try:
+        return _origin(httpx2.URL(one)) == _origin(httpx2.URL(other))
+    except httpx2.InvalidURL:
+        return False
+
+
+def _origin(url: httpx2.URL) -> tuple[str, str, int | None]:
+    return url.scheme, url.host, url.port  # a scheme's own port is None
+
+
+async def _read(
+    url: httpx2.URL, response: httpx2.Response, seen: Seen, fetching: Fetching, accept: str
+) -> Got | Same:
     headers = response.headers
     # Only who sent a validator can be told that nothing changed.
     if response.status_code == 304 and seen != Seen():
@@ -188,6 +218,11 @@ async def _read(url: httpx2.URL, response: httpx2.Response, seen: Seen, fetching
             f"{url}: answered with status {response.status_code}, expected 200", retry_after(headers)
         )
     body = await _body(url, response, fetching.max_bytes)
+    found = looks_like(body) if accept == JWKS else None
+    if found is not None:
+        media_type = printable(headers.get("content-type", "").partition(";")[0])[:_MAX_MEDIA_TYPE]
+        said = f", said to be {media_type}" if media_type else ""
+        raise RefusedByIssuerError(f"{url}: the answer is {found}{said}; expected a JSON object")
     return Got(body, Seen(_validator(headers, "etag"), _validator(headers, "last-modified")), lifetime(headers))
 
 
@@ -226,8 +261,11 @@ def _timeout(error: httpx2.TimeoutException, fetching: Fetching) -> str:
     return f"no answer within {fetching.total_timeout:g} s (fetch timeout)"
 
 
-def _explain(error: Exception) -> str:
-    text = printable(str(error)) or type(error).__name__
-    if "CERTIFICATE_VERIFY_FAILED" in text:
-        text += " (a private certificate authority is named by `ca_file`)"
-    return text
+def _explain(error: Exception, url: str, fetching: Fetching) -> str:
+    if not isinstance(error, httpx2.TransportError | OSError):
+        return printable(str(error)) or type(error).__name__
+    asked = httpx2.URL(url)
+    called = asked if fetching.proxy is None else httpx2.URL(fetching.proxy)
+    port = called.port or (443 if called.scheme == "https" else 80)
+    peer = f"{called.host} (the proxy)" if fetching.proxy is not None else called.host
+    return meaning(error, scheme=asked.scheme, host=asked.host, port=port, peer=peer)

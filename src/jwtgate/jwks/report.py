@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from jwtgate.keys import Key, KeySet
 
 _MANY = 20  # of more keys than this, the first ones are named
+_FAULTS = 8  # of an outage with more faults than this, the first ones are told
 
 _log = structlog.get_logger("jwtgate.jwks")
 
@@ -24,12 +25,13 @@ _log = structlog.get_logger("jwtgate.jwks")
 def changed(issuer: str, before: KeySet | None, after: KeySet, origin: str, *, elsewhere: bool = False) -> None:
     """A set was replaced. Says nothing if the same keys are in it under the same names.
 
-    `elsewhere`: by another worker, which has said so already.
+    `elsewhere`: by another worker, which has said so already. What each worker finds on disk when it starts is
+    no change either.
     """
     old = {} if before is None else _by_identity(before)
     new = _by_identity(after)
     if old.keys() != new.keys():
-        log = _log.debug if elsewhere else _log.info
+        log = _log.debug if elsewhere or (before is None and origin == "snapshot") else _log.info
         log(
             "keys_changed",
             issuer=issuer,
@@ -47,9 +49,28 @@ def dropped(issuer: str, gone: KeySet, error: str | None) -> None:
     _log.error("keys_dropped", issuer=issuer, removed=_names(gone.keys), error=error)
 
 
-def failed(issuer: str, error: str, *, first: bool, serving: bool) -> None:
-    """A fetch failed. The first failure is a warning; that it still fails is for those who look closely."""
-    level = _log.warning if first else _log.debug
+class Outage:
+    """Which faults have been told since a fetch last succeeded: there may be several in turn (an empty set, then
+    500)."""
+
+    def __init__(self) -> None:
+        self._told: set[str] = set()
+
+    def is_new(self, error: str) -> bool:
+        """Whether this fault is still to be told. It counts as told from now on."""
+        if error in self._told or len(self._told) == _FAULTS:
+            return False
+        self._told.add(error)
+        return True
+
+    def ends(self) -> None:
+        """A fetch has succeeded."""
+        self._told.clear()
+
+
+def failed(issuer: str, error: str, *, new: bool, serving: bool) -> None:
+    """A fetch failed. A new fault is a warning; that it still fails is for those who look closely."""
+    level = _log.warning if new else _log.debug
     level("keys_fetch_failed", issuer=issuer, error=error, serving="the last good set" if serving else "none")
 
 

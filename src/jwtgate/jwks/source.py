@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Protocol, assert_never
 
 from jwtgate.errors import KeyFetchError, KeyRefusedError
 from jwtgate.jwks.clock import steady
-from jwtgate.jwks.fetch import Fetcher, Got, RefusedByIssuerError, Same, Seen
+from jwtgate.jwks.fetch import Fetcher, Got, RefusedByIssuerError, Same, Seen, same_origin
 from jwtgate.keys import read_jwks, secret_keyset
+from jwtgate.keys.keyset import MAX_FILE_BYTES, MAX_OWN_KEYS
 from jwtgate.keys.metadata import read_metadata
 from jwtgate.plan import Discovery, InlineJwks, JwksFile, JwksUrl, SharedSecret
 
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
     from jwtgate.keys.freshness import Pace
     from jwtgate.plan import Fetching, Issuer
 
-_MAX_FILE = 1 << 20
-_MAX_OWN = 10_000  # keys in gateway.yaml, or in a file: whoever writes them all out means it
 _WATCH = 1.0  # seconds between two looks at a file
 _METADATA_LIFETIME = 3600.0  # seconds; forgotten at once when the keys cannot be had where it says
 
@@ -110,8 +109,12 @@ class DiscoverySource:
             # The validators of one place say nothing about another.
             seen = seen if uri == self._uri else Seen()
             self._uri, self._until = uri, self.clock() + _METADATA_LIFETIME
+        fetching = self.keys.fetching
+        if fetching.headers and not any(same_origin(self._uri, url) for url in self.keys.urls):
+            # They may be secrets, and were given for the place that is configured.
+            fetching = replace(fetching, headers=())
         try:
-            return await self.fetcher.get(self._uri, seen, self.keys.fetching)
+            return await self.fetcher.get(self._uri, seen, fetching)
         except KeyFetchError:
             self._until = 0.0
             raise
@@ -134,7 +137,7 @@ class FileSource:
     """A JWKS file on this machine."""
 
     path: Path
-    max_keys: int = _MAX_OWN
+    max_keys: int = MAX_OWN_KEYS
     shared: bool = False
     origin: Origin = "file"
 
@@ -151,11 +154,11 @@ class FileSource:
             if now_seen == seen:
                 return Same(None)
             with self.path.open("rb") as file:
-                body = file.read(_MAX_FILE + 1)
+                body = file.read(MAX_FILE_BYTES + 1)
         except OSError as error:
             raise KeyFetchError(f"{self.path}: {error.strerror or error}") from None
-        if len(body) > _MAX_FILE:
-            raise KeyFetchError(f"{self.path}: larger than {_MAX_FILE} bytes, the limit for a key set")
+        if len(body) > MAX_FILE_BYTES:
+            raise KeyFetchError(f"{self.path}: larger than {MAX_FILE_BYTES} bytes, the limit for a key set")
         return Got(body, now_seen, None)
 
 
@@ -197,7 +200,7 @@ def static_keyset(keys: SharedSecret | InlineJwks, algorithms: Sequence[str]) ->
         case SharedSecret(secret):
             return secret_keyset(secret, algorithms)
         case InlineJwks(jwks):
-            keyset = read_jwks(jwks, max_keys=_MAX_OWN)
+            keyset = read_jwks(jwks, max_keys=MAX_OWN_KEYS)
             if all(key.algorithms.isdisjoint(algorithms) for key in keyset.keys):
                 raise KeyRefusedError(f"no usable key in the configuration{listed(keyset.notes)}")
             return keyset

@@ -24,6 +24,7 @@ from jwtgate.errors import KeyFetchError, StatusListRefusedError
 from jwtgate.jwks.clock import Clocks
 from jwtgate.jwks.fetch import Fetcher, Got, RefusedByIssuerError, Seen
 from jwtgate.jwks.printable import printable
+from jwtgate.jwks.report import Outage
 from jwtgate.jwks.shelf import Entry, Record, Shelf
 from jwtgate.jwks.status_view import StatusListView
 from jwtgate.jwks.store import KeyStore
@@ -80,6 +81,7 @@ class _Followed:
     body: bytes = b""
     flight: asyncio.Task[None] | None = None
     error: str | None = None
+    outage: Outage = field(default_factory=Outage)
 
     @property
     def name(self) -> tuple[str, str]:
@@ -294,6 +296,7 @@ class StatusStore:
             if followed.error is not None:
                 _log.info("status_list_recovered", after=followed.error, **_about(followed))
                 followed.error = None
+                followed.outage.ends()
 
     async def _verified(self, followed: _Followed, body: bytes) -> StatusListToken:
         """The list, verified by the issuer's present keys. They are fetched anew when its key is none of them."""
@@ -328,8 +331,8 @@ class StatusStore:
         self._lists[followed.name] = HeldList(token.statuses, until, used)
 
     def _failed(self, followed: _Followed, text: str, retry_after: float | None = None) -> None:
-        level = _log.warning if followed.error is None else _log.debug
         followed.error = printable(text)
+        level = _log.warning if followed.outage.is_new(followed.error) else _log.debug
         level("status_list_failed", error=followed.error, **_about(followed))
         self._take(followed, Failed(self._jitter(), retry_after))
 

@@ -15,6 +15,7 @@ from jwtgate.errors import KeyRefusedError
 from jwtgate.keys.algorithms import SYMMETRIC
 from jwtgate.keys.encoding import encode_base64url, read_json_object
 from jwtgate.keys.jwk import Key, import_jwk, is_name, secret_verifiers
+from jwtgate.keys.looks import BYTE_ORDER_MARK, looks_like
 from jwtgate.keys.thumbprint import thumbprint
 from jwtgate.reasons import Reason
 
@@ -23,6 +24,12 @@ if TYPE_CHECKING:
 
 MAX_KEYS: Final = 100
 """Keys in a set, at most. The largest public sets have some twenty."""
+
+MAX_OWN_KEYS: Final = 10_000
+"""Keys in gateway.yaml, or in a file, at most: whoever writes them all out means it."""
+
+MAX_FILE_BYTES: Final = 1 << 20
+"""Bytes of a file with a key set, at most."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -120,10 +127,12 @@ def read_jwks(data: bytes, *, max_keys: int = MAX_KEYS) -> KeySet:
     secret keys with public ones. Single keys that cannot be used are skipped, each with a note.
     Source: RFC 7517, section 5.
     """
-    document = read_json_object(data)
+    document = read_json_object(data.removeprefix(BYTE_ORDER_MARK))
     if document is None:
+        found = looks_like(data)
         raise KeyRefusedError(
             "not a JWK Set: expected a JSON object in UTF-8, without duplicate members or deep nesting"
+            + (f"; it is {found}" if found else "")
         )
     entries = document.get("keys")
     if not isinstance(entries, list):

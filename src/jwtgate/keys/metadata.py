@@ -9,6 +9,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from jwtgate.errors import KeyFetchError
 from jwtgate.keys.encoding import read_json_object
+from jwtgate.keys.looks import BYTE_ORDER_MARK
 
 ANY_TENANT = "{tenantid}"
 """What stands in the place of a tenant where Entra ID speaks of all of them: in the `issuer` of the metadata of
@@ -34,7 +35,7 @@ def read_metadata(body: bytes, issuer: str, place: str) -> str:
 
     Raises KeyFetchError when the document is about another issuer, or names no URL that may be fetched.
     """
-    document = read_json_object(body)
+    document = read_json_object(body.removeprefix(BYTE_ORDER_MARK))
     if document is None:
         raise KeyFetchError(f"{place}: not a metadata document: expected one JSON object")
     # RFC 8414, section 3.3: the issuer "MUST be identical"; if not, the data "MUST NOT be used".

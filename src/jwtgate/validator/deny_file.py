@@ -135,7 +135,7 @@ class DenyFile:
         if self._error is not None:
             _log.info("deny_list_read_again", after=self._error)
             self._error = None
-        _log.info("deny_list_read", entries=len(self._standing.denied or ()))
+        _log.debug("deny_list_read", entries=len(self._standing.denied or ()))
 
     async def _append(self, text: bytes, file: str) -> None:
         first = 1 + text.count(b"\n", 0, self._offset)

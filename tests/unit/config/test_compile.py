@@ -205,7 +205,7 @@ def test_a_secret_comes_from_the_environment(variable: str, secret: bytes) -> No
 
 
 def test_keys_can_come_from_a_file(tmp_path: Path) -> None:
-    (tmp_path / "keys.json").write_text("{}")
+    (tmp_path / "keys.json").write_text('{"keys": []}')
     given = issuer(f"jwks_file: {tmp_path}/keys.json, audience: x, algorithms: [ES256]")
     assert given.keys == JwksFile(tmp_path / "keys.json")
 

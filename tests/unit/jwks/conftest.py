@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 class Answer:
     """What the server says to a GET."""
 
-    body: bytes = b""
+    body: bytes = b"{}"
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
     before: Callable[[], object] = lambda: None  # called in the server's thread before it answers

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from jwtgate.errors import KeyFetchError
 from jwtgate.jwks import Clocks, KeyStore, fetch_once
 from jwtgate.keys.metadata import metadata_urls
-from jwtgate.plan import Discovery
+from jwtgate.plan import Discovery, Fetching
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,6 +43,46 @@ def test_no_metadata_is_a_fault_that_names_each_place(fake_issuer: Any, discover
     with pytest.raises(KeyFetchError, match=r"openid-configuration.*404.*oauth-authorization-server.*404"):
         asyncio.run(fetch_once(discovered))
     assert len(fake_issuer.requests) == 2
+
+
+def test_a_page_for_everything_does_not_hide_the_other_metadata(
+    fake_issuer: Any, discovered: Issuer, jwks: Any
+) -> None:
+    base = fake_issuer.url.removesuffix("/jwk")
+    answer = type(fake_issuer.answer)
+    fake_issuer.answer = answer(b"<html>", headers={"Content-Type": "text/html"})
+    metadata = json.dumps({"issuer": base, "jwks_uri": f"{base}/keys"}).encode()
+    fake_issuer.paths = {"/.well-known/oauth-authorization-server": answer(metadata), "/keys": answer(jwks("a"))}
+    assert [key.kid for key in asyncio.run(fetch_once(discovered)).keys] == ["a"]
+
+
+def test_a_byte_order_mark_is_ignored(fake_issuer: Any, discovered: Issuer, jwks: Any) -> None:
+    base = fake_issuer.url.removesuffix("/jwk")
+    answer, mark = type(fake_issuer.answer), b"\xef\xbb\xbf"
+    metadata = json.dumps({"issuer": base, "jwks_uri": f"{base}/keys"}).encode()
+    fake_issuer.paths = {
+        "/.well-known/openid-configuration": answer(mark + metadata),
+        "/keys": answer(mark + jwks("a")),
+    }
+    assert [key.kid for key in asyncio.run(fetch_once(discovered)).keys] == ["a"]
+
+
+@pytest.mark.parametrize(("host", "sent"), [("127.0.0.1", "word"), ("localhost", None)])
+def test_configured_headers_go_to_no_other_place_than_the_configured_one(
+    fake_issuer: Any, discovered: Issuer, jwks: Any, host: str, sent: str | None
+) -> None:
+    """The metadata names where the keys are, and could name anybody."""
+    base = fake_issuer.url.removesuffix("/jwk")
+    answer = type(fake_issuer.answer)
+    metadata = {"issuer": base, "jwks_uri": f"{base}/keys".replace("127.0.0.1", host)}
+    fake_issuer.paths = {
+        "/.well-known/openid-configuration": answer(json.dumps(metadata).encode()),
+        "/keys": answer(jwks("a")),
+    }
+    assert isinstance(discovered.keys, Discovery)
+    keys = replace(discovered.keys, fetching=Fetching(headers=(("X-Api-Key", "word"),)))
+    asyncio.run(fetch_once(replace(discovered, keys=keys)))
+    assert [request.get("x-api-key") for request in fake_issuer.requests] == ["word", sent]
 
 
 def test_metadata_is_asked_for_once_an_hour_and_again_when_the_keys_have_moved(

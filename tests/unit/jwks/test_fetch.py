@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import re
 import socket
 import time
 from typing import TYPE_CHECKING
@@ -86,10 +87,10 @@ def test_no_cookie_is_kept(fake_issuer: Any) -> None:
 
 def test_gzip_that_nobody_asked_for_is_read_within_the_limit(fake_issuer: Any) -> None:
     fake_issuer.answer.headers = {"Content-Encoding": "gzip"}
-    fake_issuer.answer.body = gzip.compress(b"x" * 1000)
+    fake_issuer.answer.body = gzip.compress(b"{" * 1000)
     got = get(fake_issuer.url)
     assert isinstance(got, Got)
-    assert got.body == b"x" * 1000
+    assert got.body == b"{" * 1000
     assert fake_issuer.requests[0]["accept-encoding"] == "identity"
 
 
@@ -149,6 +150,20 @@ def in_a_circle(fake: Any) -> None:
     fake.answer.headers = {"Location": "/jwk"}
 
 
+def a_page(fake: Any) -> None:
+    fake.answer.headers = {"Content-Type": "text/html; charset=utf-8"}
+    fake.answer.body = b"\n<!DOCTYPE html><p>word"
+
+
+def nothing(fake: Any) -> None:
+    fake.answer.body = b""
+
+
+def text(fake: Any) -> None:
+    fake.answer.headers = {"Content-Type": "text/plain"}
+    fake.answer.body = b"word"
+
+
 @pytest.mark.parametrize(
     ("fault", "text"),
     [
@@ -161,9 +176,12 @@ def in_a_circle(fake: Any) -> None:
         (refused, "status 503, expected 200"),
         (elsewhere, "redirects to another host"),
         (unprintable, "non-printable ASCII"),
-        (another_port, "redirects to another host"),
+        (another_port, r"redirects to another port \(http://127\.0\.0\.1:9\)"),
         (credentials, "user name or password"),
         (in_a_circle, "redirected more than 3 times"),
+        (a_page, "the answer is an HTML page, said to be text/html; expected a JSON object"),
+        (nothing, "the answer is empty; expected a JSON object"),
+        (text, "the answer is plain text, said to be text/plain; expected"),
     ],
 )
 def test_a_faulty_answer_is_a_fault_that_says_so(
@@ -179,16 +197,45 @@ def test_a_faulty_answer_is_a_fault_that_says_so(
 def test_a_redirect_on_the_same_host_is_followed(fake_issuer: Any) -> None:
     fake_issuer.answer.status = 301
     fake_issuer.answer.headers = {"Location": "/moved"}
-    fake_issuer.paths["/moved"] = type(fake_issuer.answer)(body=b"[]")
-    assert get(fake_issuer.url) == Got(b"[]", Seen(), None)
+    fake_issuer.paths["/moved"] = type(fake_issuer.answer)(body=b"{ }")
+    assert get(fake_issuer.url) == Got(b"{ }", Seen(), None)
+
+
+def test_what_is_not_json_by_its_kind_is_nobody_elses_business(fake_issuer: Any) -> None:
+    """A status list comes the same way, and is no JSON."""
+    fake_issuer.answer.body = b"eyJ"
+
+    async def once() -> Got | Same:
+        fetcher = Fetcher()
+        try:
+            return await fetcher.get(fake_issuer.url, Seen(), Fetching(), accept="application/statuslist+jwt")
+        finally:
+            await fetcher.aclose()
+
+    assert asyncio.run(once()) == Got(b"eyJ", Seen(), None)
 
 
 def test_nobody_listening_is_a_fault_that_names_the_place() -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
-        url = f"http://127.0.0.1:{unused.getsockname()[1]}/jwk"
-        with pytest.raises(KeyFetchError, match=url):
+        port = unused.getsockname()[1]
+        url = f"http://127.0.0.1:{port}/jwk"
+        told = re.escape(f"{url}: connection refused: nobody listens there (127.0.0.1, port {port})")
+        with pytest.raises(KeyFetchError, match=told):
             get(url)
+        proxied = Fetching(proxy=f"http://127.0.0.1:{port}")
+        with pytest.raises(KeyFetchError, match=re.escape(f"(127.0.0.1 (the proxy), port {port})")):
+            get("http://issuer.invalid/jwk", fetching=proxied)
+
+
+def test_a_name_that_does_not_resolve_is_said() -> None:
+    with pytest.raises(KeyFetchError, match=r"the name issuer\.invalid (does not resolve|cannot be resolved now)"):
+        get("https://issuer.invalid/jwk")
+
+
+def test_https_to_a_server_that_speaks_none_is_said(fake_issuer: Any) -> None:
+    with pytest.raises(KeyFetchError, match="does not speak TLS on this port: write http:// in its place"):
+        get(fake_issuer.url.replace("http:", "https:"))
 
 
 @pytest.mark.parametrize(
@@ -200,5 +247,5 @@ def test_what_is_no_plain_http_url_is_not_fetched(url: str) -> None:
 
 
 def test_a_ca_file_that_is_missing_is_a_fault_and_not_a_crash(tmp_path: Any) -> None:
-    with pytest.raises(KeyFetchError, match="No such file"):
+    with pytest.raises(KeyFetchError, match="the file of ca_file cannot be used: No such file"):
         get("https://127.0.0.1:9/jwk", fetching=Fetching(ca_file=tmp_path / "none.pem"))

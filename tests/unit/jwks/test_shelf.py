@@ -106,6 +106,21 @@ def test_a_start_with_a_fresh_snapshot_does_not_ask_the_issuer(
     play(scene())
 
 
+def test_what_a_start_finds_on_disk_is_no_change(
+    fake_issuer: Any, url_issuer: Issuer, jwks: Any, shelf: Path
+) -> None:
+    """A worker that is started again would tell every key once more."""
+    fake_issuer.answer.body = jwks("a")
+    time = Time()
+    with capture_logs() as first:
+        fetched_once(url_issuer, shelf, time.clocks)
+    time.passes(60)
+    with capture_logs() as second:
+        fetched_once(url_issuer, shelf, time.clocks)
+    changes = [(log["origin"], log["log_level"]) for log in first + second if log["event"] == "keys_changed"]
+    assert changes == [("fetched", "info"), ("snapshot", "debug")]
+
+
 def test_a_record_is_replaced_and_never_written_over(
     fake_issuer: Any, url_issuer: Issuer, jwks: Any, shelf: Path
 ) -> None:
