@@ -231,6 +231,14 @@ twenty_megabytes = _always(b'{"keys": [' + b" " * 20_000_000 + b"]}")
 empty = _always(b'{"keys": []}')
 
 
+async def empty_once(world: World) -> None:
+    async def conduct(issuer: ChaosIssuer, writer: asyncio.StreamWriter) -> None:
+        _answer(writer, b'{"keys": []}')
+        await status_500(World(issuer, world.stranger))
+
+    world.issuer.conduct = conduct
+
+
 async def truncated(world: World) -> None:
     await _always(world.issuer.document()[:-20])(world)
 
@@ -274,6 +282,7 @@ TROUBLES: dict[str, Callable[[World], Awaitable[None]]] = {
         reset,
         silent,
         dripping,
+        empty_once,
         truncated,
         ten_thousand_keys,
         gzipped,

@@ -90,6 +90,8 @@ TABLE = (
         10 + 30 + 2,
         Gets.ISSUER_UNAVAILABLE,
     ),
+    # The doubt that it begins ends with the first failure: no key goes because time passes.
+    _fails("empty_once", "an empty set once, then 500"),
     _fails("expired_certificate", "expired TLS certificate"),
     _fails("wrong_host", "TLS certificate of another host"),
     _fails("unknown_authority", "TLS certificate of an unknown authority"),

@@ -32,17 +32,20 @@ from jwtgate.keys.freshness import (
     Failed,
     Freshness,
     KidUnknown,
+    Missed,
     Refresh,
     Tick,
     first_after,
     on,
     wake_at,
+    withdrawn,
 )
 
 if TYPE_CHECKING:
     from jwtgate.jwks.group import Group
     from jwtgate.jwks.held import Around
     from jwtgate.jwks.kept import Kept
+    from jwtgate.jwks.shelf import Ledger
     from jwtgate.jwks.source import Source
     from jwtgate.jwks.view import Coming
 
@@ -51,7 +54,8 @@ if TYPE_CHECKING:
 class Asked:
     """How the fetches went: how many this process made, and the last fault, ours or another worker's.
 
-    `error`: of the last fetch, None if that was good. Times are wall-clock.
+    `error`: of the last fetch, None if that was good. Times are wall-clock, and `last_error_at` is when it happened
+    last.
     """
 
     fetches: int = 0
@@ -61,10 +65,10 @@ class Asked:
     last_error_at: float | None = None
     outage: report.Outage = field(default_factory=report.Outage)
 
-    def heard(self, error: str | None, now: float) -> None:
-        """How the last fetch ended, ours or another worker's."""
-        if error is not None and error != self.error:
-            self.last_error, self.last_error_at = error, now
+    def heard(self, error: str | None, at: float) -> None:
+        """How the last fetch ended, ours or another worker's, and when."""
+        if error is not None:
+            self.last_error, self.last_error_at = error, at
         self.error = error
         if error is None:
             self.outage.ends()
@@ -121,8 +125,8 @@ class Feed:
 
     async def look(self) -> None:
         """Something on the shelf has changed."""
-        if self._opened:
-            await self._adopt()
+        if self._opened and not await self._adopt() and self._kept is not None and self._kept.missed():
+            self._take(Missed())
 
     async def need(self, issuer: str, kid: str | None, patience: float) -> None:
         """Wait for the fetch that may bring this key, if one is under way or allowed."""
@@ -186,7 +190,7 @@ class Feed:
         # A mistake of ours with one issuer must not end the refreshing of the others, nor that of this one.
         except Exception as error:  # noqa: BLE001 - logged as an error, and retried like any failure
             report.bug(self.group.name, error)
-            self.asked.error = type(error).__name__
+            self.asked.heard(type(error).__name__, self._around.clocks.wall())
             self._take(Failed(self._around.jitter()))
         finally:
             if in_lane:
@@ -223,13 +227,18 @@ class Feed:
             elsewhere = self._kept.elsewhere(entry, event, self.state, self._pace, began=began, found=found)
             if elsewhere is not None:
                 if entry is not None:
-                    self.asked.heard(entry.error, self._around.clocks.wall())
+                    now = self._around.clocks.wall()
+                    self.asked.heard(entry.error, now if entry.error_at is None else min(entry.error_at, now))
                 self._take(elsewhere)
                 return
+            self.state = self._kept.doubted(entry, self.state)
             # Before the fetch: a worker that dies in the middle has asked all the same.
-            self._kept.note(ledger, self.state, self._pace, self.asked.error)
+            self._note(ledger, self._kept)
             await self._ask()
-            self._kept.note(ledger, self.state, self._pace, self.asked.error)
+            self._note(ledger, self._kept)
+
+    def _note(self, ledger: Ledger | None, kept: Kept) -> None:
+        kept.note(ledger, self.state, self._pace, self.asked.error, self.asked.last_error_at)
 
     async def _ask(self) -> None:
         """Ask the issuer, and let the table know how that went."""
@@ -287,7 +296,7 @@ class Feed:
         self.held.drop(self.asked.error)
         # What the issuer has withdrawn must not come back with the next start. (What is merely too old is not used
         # then either, and another worker may just have replaced it.)
-        if self._kept is not None and self.state.empty_since is not None:
+        if self._kept is not None and withdrawn(self.state, self._pace):
             self._kept.remove()
 
     # The shelf

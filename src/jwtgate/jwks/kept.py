@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from jwtgate.errors import KeyFetchError
 from jwtgate.jwks.fetch import Seen
 from jwtgate.jwks.shelf import Entry, Record
-from jwtgate.keys.freshness import Deferred, KidUnknown, Refresh
+from jwtgate.keys.freshness import Deferred, KidUnknown, Refresh, doubted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -68,6 +68,10 @@ class Kept:
         """Whether there is a record, be it of any use or none."""
         return self._slot.exists()
 
+    def missed(self) -> bool:
+        """Whether another worker has removed the record. Says so once."""
+        return self._slot.missed()
+
     def write(self, issuer: str, document: Document, state: Freshness) -> None:
         """Replace the record. Raises OSError."""
         if state.confirmed_at is None:
@@ -91,8 +95,10 @@ class Kept:
         """Hold the lock. None: it cannot be had, and one has to go on without it."""
         return self._slot.locked(_LOCK_WAIT)
 
-    def note(self, ledger: Ledger | None, state: Freshness, pace: Pace, error: str | None) -> None:
-        """Let the other workers know where our fetches stand."""
+    def note(
+        self, ledger: Ledger | None, state: Freshness, pace: Pace, error: str | None, error_at: float | None
+    ) -> None:
+        """Let the other workers know where our fetches stand. `error_at`: wall-clock seconds."""
         if ledger is None:
             return
         wall, now = self._clocks.to_wall, self._clocks.steady()
@@ -102,9 +108,17 @@ class Kept:
                 forced_at=None if state.forced_at is None else wall(state.forced_at),
                 failures=state.failures,
                 empty_since=None if state.empty_since is None else wall(state.empty_since),
+                empty_at=None if state.empty_at is None else wall(state.empty_at),
                 error=error,
+                error_at=None if error is None else error_at,
             )
         )
+
+    def doubted(self, entry: Entry | None, state: Freshness) -> Freshness:
+        """Our state, with what the other workers have seen of an empty set."""
+        if entry is None:
+            return state
+        return doubted(state, self._clocks.past(entry.empty_since), self._clocks.past(entry.empty_at))
 
     def elsewhere(
         self, entry: Entry | None, event: Event, state: Freshness, pace: Pace, *, began: float, found: bool
@@ -120,6 +134,7 @@ class Kept:
             forced_at=forced_at,
             failures=state.failures if entry is None else entry.failures,
             empty_since=state.empty_since if entry is None else self._clocks.past(entry.empty_since),
+            empty_at=state.empty_at if entry is None else self._clocks.past(entry.empty_at),
         )
         confirmed_since = state.confirmed_at is not None and state.confirmed_at > began
         match event:

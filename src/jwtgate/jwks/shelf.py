@@ -63,7 +63,9 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     forced_at: float | None = None
     failures: int = 0
     empty_since: float | None = None
+    empty_at: float | None = None
     error: str | None = None
+    error_at: float | None = None
 
 
 class Ledger:
@@ -122,6 +124,13 @@ class Slot:
     def exists(self) -> bool:
         """Whether there is a record, be it of any use or none."""
         return os.path.lexists(self._record)
+
+    def missed(self) -> bool:
+        """Whether the record that was there at the last call of `read` or `write` is gone. Says so once."""
+        if self._known is None or self.exists():
+            return False
+        self._known = None
+        return True
 
     def write(self, record: Record) -> None:
         """Replace the record. Raises OSError.

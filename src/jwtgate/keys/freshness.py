@@ -12,10 +12,11 @@ it says.
     KidUnknown, else            FETCH, NOTHING within min_refetch of the last fetch that an unknown kid caused
     Refresh                     FETCH; WAIT if in flight    the same
     Confirmed                   USE, due before it is stale the same
-    Emptied                     KEEP, retry in about 1 s    KEEP, back off; DROP once it lasted empty_grace
-    Failed                      KEEP, retry in about 1 s    KEEP, back off
+    Emptied                     KEEP, retry in about 1 s    KEEP, back off; DROP once seen over all of empty_grace
+    Failed                      KEEP, retry in about 1 s    KEEP, back off; what was seen empty before is forgotten
     Adopted                     USE; KEEP if older than max_stale or than what is held
-    Deferred                    KEEP, due when the other worker says; DROP as for Emptied
+    Deferred                    KEEP, due when the other worker says; DROP if that has seen what Emptied asks for
+    Missed                      FETCH; NOTHING in flight    the same
 
 The rules behind it:
 
@@ -27,8 +28,10 @@ The rules behind it:
 - A set without one usable key is doubted before it is obeyed. It is either a fault at the issuer (a
   deployment with an empty database, a truncated file) or the issuer's word that none of its keys holds any
   longer. A fault is over soon, and obeying it at once would deny everybody; not obeying it at all would keep
-  a withdrawn key alive for a day. So the last good set stays while the issuer has published nothing else for
-  `empty_grace` seconds, and goes then.
+  a withdrawn key alive for a day. So the last good set stays until the issuer was seen to publish nothing else
+  for `empty_grace` seconds: by answers of which the first and the last are that far apart, with no failure and
+  no longer gap than that between them. The mere passing of time is no answer: after a failure, or a time in
+  which nobody asked, it has to be seen anew.
 
 All times are seconds on one clock that only moves forward (see `jwtgate.jwks.clock`).
 """
@@ -68,7 +71,8 @@ class Freshness:
 
     `confirmed_at`: when the issuer last said that the set we hold is the one; None: no set is held. `due_at`:
     when the next fetch is due. `forced_at`: when an unknown kid last caused one. `failures`: fetches that
-    failed since one succeeded. `empty_since`: when the issuer was first seen to publish no usable key.
+    failed since one succeeded. `empty_since`, `empty_at`: when the issuer was first and last seen to publish no
+    usable key, in answers without a failure between them; both or none.
     """
 
     due_at: float
@@ -77,6 +81,7 @@ class Freshness:
     forced_at: float | None = None
     failures: int = 0
     empty_since: float | None = None
+    empty_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,9 +139,15 @@ class Deferred:
     forced_at: float | None
     failures: int
     empty_since: float | None = None
+    empty_at: float | None = None
 
 
-Event = Tick | KidUnknown | Refresh | Confirmed | Emptied | Failed | Adopted | Deferred
+@dataclass(frozen=True, slots=True)
+class Missed:
+    """Another worker no longer has the set that it kept for all: it knows something that we don't."""
+
+
+Event = Tick | KidUnknown | Refresh | Confirmed | Emptied | Failed | Adopted | Deferred | Missed
 
 
 @unique
@@ -169,12 +180,29 @@ def on(state: Freshness, event: Event, now: float, pace: Pace) -> tuple[Freshnes
         case Emptied(jitter):
             return _emptied(state, jitter, now, pace)
         case Failed(jitter, retry_after):
-            return _failed(state, jitter, retry_after, now, pace), Do.KEEP
+            failed = _failed(state, jitter, retry_after, now, pace)
+            return replace(failed, empty_since=None, empty_at=None), Do.KEEP
         case Adopted(confirmed_at, due_at):
             return _adopted(state, confirmed_at, due_at, now, pace)
         case Deferred():
             return _deferred(state, event, now, pace)
+        case Missed():
+            return (state, Do.NOTHING) if state.in_flight else (replace(state, in_flight=True), Do.FETCH)
     assert_never(event)
+
+
+def withdrawn(state: Freshness, pace: Pace) -> bool:
+    """Whether the issuer has published no usable key for so long that it is obeyed."""
+    since, at = state.empty_since, state.empty_at
+    return since is not None and at is not None and at - since >= pace.empty_grace
+
+
+def doubted(state: Freshness, since: float | None, at: float | None) -> Freshness:
+    """`state`, with what all workers together have seen of an empty set. What was seen before the set that is
+    held was confirmed says nothing against it."""
+    if since is None or at is None or (state.confirmed_at is not None and since < state.confirmed_at):
+        since = at = None
+    return replace(state, empty_since=since, empty_at=at)
 
 
 def wake_at(state: Freshness, pace: Pace) -> float:
@@ -235,8 +263,11 @@ def _failed(state: Freshness, jitter: float, retry_after: float | None, now: flo
 
 
 def _emptied(state: Freshness, jitter: float, now: float, pace: Pace) -> tuple[Freshness, Do]:
-    since = now if state.empty_since is None else state.empty_since
-    return _doubted(replace(_failed(state, jitter, None, now, pace), empty_since=since), now, pace)
+    since, at = state.empty_since, state.empty_at
+    if since is None or at is None or now - at > pace.empty_grace:
+        since = now
+    after = replace(_failed(state, jitter, None, now, pace), empty_since=since, empty_at=now)
+    return _obeyed(after, now, pace)
 
 
 def _deferred(state: Freshness, event: Deferred, now: float, pace: Pace) -> tuple[Freshness, Do]:
@@ -246,14 +277,13 @@ def _deferred(state: Freshness, event: Deferred, now: float, pace: Pace) -> tupl
         due_at=event.due_at,
         forced_at=event.forced_at,
         failures=event.failures,
-        empty_since=event.empty_since,
     )
-    return _doubted(after, now, pace)
+    return _obeyed(doubted(after, event.empty_since, event.empty_at), now, pace)
 
 
-def _doubted(state: Freshness, now: float, pace: Pace) -> tuple[Freshness, Do]:
-    """Whether an issuer that publishes no usable key has done so for long enough to be obeyed."""
-    if state.confirmed_at is None or state.empty_since is None or now - state.empty_since < pace.empty_grace:
+def _obeyed(state: Freshness, now: float, pace: Pace) -> tuple[Freshness, Do]:
+    """What an issuer that publishes no usable key leads to."""
+    if state.confirmed_at is None or not withdrawn(state, pace):
         return state, Do.KEEP
     return _given_up(state, now, pace), Do.DROP
 

@@ -16,6 +16,7 @@ from jwtgate.keys.freshness import (
     Failed,
     Freshness,
     KidUnknown,
+    Missed,
     Pace,
     Refresh,
     Tick,
@@ -121,7 +122,7 @@ FLYING = replace(HELD, in_flight=True)
         pytest.param(FLYING, Refresh(), FLYING, Do.WAIT, id="a person asks, in flight: wait"),
         # Confirmed
         pytest.param(
-            replace(FLYING, failures=3, empty_since=NOW - 5, forced_at=NOW - 2),
+            replace(FLYING, failures=3, empty_since=NOW - 5, empty_at=NOW - 1, forced_at=NOW - 2),
             Confirmed(100, 0.5),
             Freshness(due_at=NOW + 80, confirmed_at=NOW, forced_at=NOW - 2),
             Do.USE,
@@ -159,32 +160,46 @@ FLYING = replace(HELD, in_flight=True)
             Do.KEEP,
             id="Retry-After is bounded",
         ),
+        pytest.param(
+            replace(FLYING, failures=3, empty_since=NOW - 90, empty_at=NOW - 20),
+            Failed(0.5),
+            replace(HELD, due_at=NOW + 8, failures=4),
+            Do.KEEP,
+            id="failed after an empty answer: that is forgotten",
+        ),
         # Emptied
         pytest.param(
             FLYING,
             Emptied(0.5),
-            replace(HELD, due_at=NOW + 1, failures=1, empty_since=NOW),
+            replace(HELD, due_at=NOW + 1, failures=1, empty_since=NOW, empty_at=NOW),
             Do.KEEP,
             id="emptied: doubted first",
         ),
         pytest.param(
-            replace(FLYING, empty_since=NOW - 59, failures=5),
+            replace(FLYING, empty_since=NOW - 59, empty_at=NOW - 30, failures=5),
             Emptied(0.5),
-            replace(HELD, due_at=NOW + 30, failures=6, empty_since=NOW - 59),
+            replace(HELD, due_at=NOW + 30, failures=6, empty_since=NOW - 59, empty_at=NOW),
             Do.KEEP,
             id="still empty within the grace: keep",
         ),
         pytest.param(
-            replace(FLYING, empty_since=NOW - 60, failures=5),
+            replace(FLYING, empty_since=NOW - 60, empty_at=NOW - 30, failures=5),
             Emptied(0.5),
-            replace(HELD, confirmed_at=None, due_at=NOW + 1, failures=6, empty_since=NOW - 60),
+            replace(HELD, confirmed_at=None, due_at=NOW + 1, failures=6, empty_since=NOW - 60, empty_at=NOW),
             Do.DROP,
             id="still empty after the grace: obeyed",
         ),
         pytest.param(
+            replace(FLYING, empty_since=NOW - 99, empty_at=NOW - 61, failures=5),
+            Emptied(0.5),
+            replace(HELD, due_at=NOW + 30, failures=6, empty_since=NOW, empty_at=NOW),
+            Do.KEEP,
+            id="empty again after a time in which nobody asked: doubted anew",
+        ),
+        pytest.param(
             replace(NONE, in_flight=True),
             Emptied(0.5),
-            replace(NONE, due_at=NOW + 1, failures=1, empty_since=NOW),
+            replace(NONE, due_at=NOW + 1, failures=1, empty_since=NOW, empty_at=NOW),
             Do.KEEP,
             id="empty from the start: retry soon",
         ),
@@ -221,11 +236,28 @@ FLYING = replace(HELD, in_flight=True)
         ),
         pytest.param(
             FLYING,
-            Deferred(due_at=NOW + 4, forced_at=None, failures=2, empty_since=NOW - 60),
-            replace(HELD, confirmed_at=None, due_at=NOW + 1, failures=2, empty_since=NOW - 60),
+            Deferred(due_at=NOW + 4, forced_at=None, failures=2, empty_since=NOW - 70, empty_at=NOW - 10),
+            replace(HELD, confirmed_at=None, due_at=NOW + 1, failures=2, empty_since=NOW - 70, empty_at=NOW - 10),
             Do.DROP,
             id="another worker saw it empty for the whole grace",
         ),
+        pytest.param(
+            FLYING,
+            Deferred(due_at=NOW + 4, forced_at=None, failures=2, empty_since=NOW - 99, empty_at=NOW - 40),
+            replace(HELD, due_at=NOW + 4, failures=2, empty_since=NOW - 99, empty_at=NOW - 40),
+            Do.KEEP,
+            id="another worker saw it empty, but not for the whole grace: time alone proves nothing",
+        ),
+        pytest.param(
+            FLYING,
+            Deferred(due_at=NOW + 4, forced_at=None, failures=2, empty_since=NOW - 200, empty_at=NOW - 10),
+            replace(HELD, due_at=NOW + 4, failures=2),
+            Do.KEEP,
+            id="what another worker saw before our set was confirmed says nothing against it",
+        ),
+        # Missed
+        pytest.param(HELD, Missed(), FLYING, Do.FETCH, id="another worker gave the set up: look why"),
+        pytest.param(FLYING, Missed(), FLYING, Do.NOTHING, id="another worker gave the set up, in flight"),
     ],
 )
 def test_an_event_leads_to_what_the_table_says(state: Freshness, event: Event, after: Freshness, do: Do) -> None:
@@ -299,3 +331,20 @@ def test_an_outage_keeps_the_last_good_set_for_max_stale_and_then_recovers_quick
             dropped_at = now
     assert dropped_at == confirmed_at + PACE.max_stale
     assert wake_at(state, PACE) - now <= 2
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+def test_one_empty_answer_and_an_outage_after_it_take_no_set_away(restarted: bool) -> None:
+    """Not in the worker that asked, nor in one that hears of it from another or from before the start."""
+    state, do = on(FLYING, Emptied(0.5), NOW, PACE)
+    now = NOW
+    while now < NOW + 800 and do is not Do.DROP:
+        now = wake_at(state, PACE)
+        state, do = on(state, Tick(), now, PACE)
+        assert do is Do.FETCH
+        if restarted:
+            told = Deferred(now + 1, None, state.failures, state.empty_since, state.empty_at)
+            assert on(FLYING, told, now, PACE)[1] is Do.KEEP
+        state, do = on(state, Failed(0.5), now, PACE)
+    assert do is Do.KEEP
+    assert on(replace(state, in_flight=True), Emptied(0.5), now, PACE)[1] is Do.KEEP
