@@ -54,8 +54,8 @@ if TYPE_CHECKING:
 class Asked:
     """How the fetches went: how many this process made, and the last fault, ours or another worker's.
 
-    `error`: of the last fetch, None if that was good. Times are wall-clock, and `last_error_at` is when it happened
-    last.
+    `error`: of the last fetch, None if that was good. Times are wall-clock; `last_error_at` is when it last
+    happened.
     """
 
     fetches: int = 0
@@ -317,16 +317,23 @@ class Feed:
         if self._kept is None:
             return False
         try:
-            found = self._kept.read()
+            found = self._kept.read(self._pace.max_stale)
             if found is None:
                 return False
             keyset = await import_jwks(found.document.body.encode(), max_keys=self.source.max_keys)
-        except (KeyFetchError, KeyRefusedError) as error:
+        except KeyFetchError as error:
             report.snapshot_ignored(self.group.name, str(error))
+            return False
+        except KeyRefusedError as error:
+            report.snapshot_ignored(self.group.name, self._kept.not_used(str(error)))
+            return False
+        if not usable_by_any(keyset, self.group.issuers):
+            why = "it holds no key that could verify a token of this issuer"
+            report.snapshot_ignored(self.group.name, self._kept.not_used(why))
             return False
         # All the sets of a gateway that was down for long are due.
         adopted = Adopted(found.confirmed_at, max(found.due_at, self._first_at))
-        if not usable_by_any(keyset, self.group.issuers) or self._take(adopted) is not Do.USE:
+        if self._take(adopted) is not Do.USE:
             return False
         self.asked.heard(None, self._around.clocks.wall())
         if found.written_at < self._born:

@@ -52,17 +52,25 @@ class Kept:
         self._slot = slot
         self._clocks = clocks
 
-    def read(self) -> Found | None:
+    def read(self, max_stale: float) -> Found | None:
         """The record if it is another one than at the last call. Raises KeyFetchError for one that is no use."""
         record = self._slot.read()
         if record is None:
             return None
         confirmed_at = self._clocks.past(record.confirmed_at)
         if confirmed_at is None:
-            raise KeyFetchError("it was written in the future, so its age is unknown")
+            raise KeyFetchError(self.not_used("it was written in the future, so its age is unknown"))
+        age = self._clocks.steady() - confirmed_at
+        if age >= max_stale:
+            why = f"the issuer confirmed it {age:.6g} s ago, expected less than {max_stale:.6g} s (max_stale)"
+            raise KeyFetchError(self.not_used(why))
         document = Document(record.jwks, Seen(record.etag, record.last_modified), record.first_seen)
         due_at = self._clocks.to_steady(record.due_at) + _LAG
         return Found(document, confirmed_at, due_at, record.confirmed_at)
+
+    def not_used(self, why: str) -> str:
+        """What to say about a record that is no use."""
+        return self._slot.not_used(why)
 
     def exists(self) -> bool:
         """Whether there is a record, be it of any use or none."""

@@ -111,15 +111,19 @@ class Slot:
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise KeyFetchError(f"{self._record}: not used: {error.strerror}") from None
+            raise KeyFetchError(self.not_used(str(error.strerror))) from None
         with open(fd, "rb") as file:  # noqa: PTH123 - a descriptor, not a path
             found = os.fstat(fd)
             if not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o077:
-                raise KeyFetchError(f"{self._record}: not used: expected a file that only we can read and write")
+                raise KeyFetchError(self.not_used("expected a file that only we can read and write"))
             try:
                 return msgspec.json.decode(file.read(_MAX_RECORD), type=Record)
             except (OSError, msgspec.DecodeError) as error:
-                raise KeyFetchError(f"{self._record}: not used, it is damaged: {error}") from None
+                raise KeyFetchError(self.not_used(f"it is damaged: {error}")) from None
+
+    def not_used(self, why: str) -> str:
+        """What to say about a record that is no use."""
+        return f"{self._record}: this snapshot is not used: {why}"
 
     def exists(self) -> bool:
         """Whether there is a record, be it of any use or none."""

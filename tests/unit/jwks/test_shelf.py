@@ -245,8 +245,34 @@ def from_the_future(_: Path, time: Time) -> None:
     time.wall -= 10_000
 
 
+def too_old(_: Path, time: Time) -> None:
+    time.passes(90_000)
+
+
+def from_no_time(record: Path, _: Time) -> None:
+    fields = json.loads(record.read_text())
+    record.write_text(json.dumps(fields | {"confirmed_at": -5}))
+
+
+def without_a_key(record: Path, _: Time) -> None:
+    fields = json.loads(record.read_text())
+    record.write_text(json.dumps(fields | {"jwks": '{"keys": []}'}))
+
+
 @pytest.mark.parametrize(
-    "fault", [cut, emptied, another_shape, no_jwks, readable_by_others, a_link, from_the_future]
+    ("fault", "why"),
+    [
+        (cut, "it is damaged: "),
+        (emptied, "it is damaged: "),
+        (another_shape, "it is damaged: "),
+        (no_jwks, "not a JWK Set: "),
+        (readable_by_others, "expected a file that only we can read and write"),
+        (a_link, "Too many levels of symbolic links"),
+        (from_the_future, "it was written in the future"),
+        (too_old, "the issuer confirmed it 90000 s ago, expected less than 86400 s (max_stale)"),
+        (from_no_time, "the issuer confirmed it "),
+        (without_a_key, "it holds no key that could verify a token of this issuer"),
+    ],
 )
 def test_a_snapshot_that_cannot_be_trusted_is_ignored_with_a_word(
     fake_issuer: Any,
@@ -254,11 +280,13 @@ def test_a_snapshot_that_cannot_be_trusted_is_ignored_with_a_word(
     jwks: Any,
     shelf: Path,
     fault: Callable[[Path, Time], None],
+    why: str,
 ) -> None:
     fake_issuer.answer.body = jwks("a")
     time = Time()
     fetched_once(url_issuer, shelf, time.clocks)
-    fault(record_in(shelf), time)
+    record = record_in(shelf)
+    fault(record, time)
     fake_issuer.answer.status = 500
 
     async def scene() -> None:
@@ -272,7 +300,8 @@ def test_a_snapshot_that_cannot_be_trusted_is_ignored_with_a_word(
 
     with capture_logs() as logs:
         play(scene())
-    assert [log["event"] for log in logs].count("keys_snapshot_ignored") == 1
+    (said,) = [log["error"] for log in logs if log["event"] == "keys_snapshot_ignored"]
+    assert said.startswith(f"{record}: this snapshot is not used: {why}")
 
 
 def test_a_snapshot_older_than_max_stale_is_not_used(
