@@ -3,7 +3,7 @@
 
 `Authenticator` does no I/O and knows no clock; the validator, `jwtgate explain`, the fuzzer and the benchmark all
 call it. What it lacks it says: `NeedKeys` asks for an issuer's keys, and the caller, who can wait, fetches them
-once and calls again. A second `NeedKeys` means that there are none to be had, and `otherwise` is the reason.
+once and calls again. A second `NeedKeys` means that there are none to be had, and `denial` says why.
 `NeedStatus` is the same for a status list.
 """
 
@@ -111,6 +111,11 @@ class NeedKeys(msgspec.Struct, frozen=True):
     issuer: str
     kid: str | None
     otherwise: Deny
+
+    def denial(self, *, answered: bool) -> Deny:
+        """What it comes to when the keys did not come. `answered`: the issuer was asked and has said which it
+        has; without that nothing is known about the token."""
+        return self.otherwise if answered else Deny(Reason.ISSUER_UNAVAILABLE, Step.KEY)
 
 
 class NeedStatus(msgspec.Struct, frozen=True):

@@ -32,7 +32,7 @@ UNKNOWN: Course = ((0, Gets.KEY_UNKNOWN),)
 REMOVED: Course = ((0, Gets.ALLOWED), (1, Gets.KEY_UNKNOWN))
 # The first token of second 60 is still let through: it is the one after it that asks, and learns.
 OUT_AFTER_A_MINUTE: Course = ((0, Gets.ALLOWED), (61, Gets.ISSUER_UNAVAILABLE))
-UNKNOWN_THEN_OUT: Course = ((0, Gets.KEY_UNKNOWN), (60, Gets.ISSUER_UNAVAILABLE))
+UNAVAILABLE: Course = ((0, Gets.ISSUER_UNAVAILABLE),)
 
 # What the unknown kids cause: one fetch at once and one each 10 s. While the issuer fails, the back-off adds those
 # after 1, 3 and 7 s; what it would add later is overtaken by the next of these nine.
@@ -55,8 +55,8 @@ class Row:
 
 
 def _fails(trouble: str, words: str) -> Row:
-    """The answer is of no use: the last good set stays, and a key that it would have brought is unknown."""
-    return Row(trouble, words, ALLOWED, UNKNOWN, UNKNOWN, FAILING, Gets.ISSUER_UNAVAILABLE)
+    """The answer is of no use: the last good set stays, and nothing can be known about a key that is not in it."""
+    return Row(trouble, words, ALLOWED, UNAVAILABLE, UNAVAILABLE, FAILING, Gets.ISSUER_UNAVAILABLE)
 
 
 def _works(trouble: str, words: str, old: Course) -> Row:
@@ -85,8 +85,8 @@ TABLE = (
         "empty",
         "an empty set",
         OUT_AFTER_A_MINUTE,
-        UNKNOWN_THEN_OUT,
-        UNKNOWN_THEN_OUT,
+        UNAVAILABLE,
+        UNAVAILABLE,
         10 + 30 + 2,
         Gets.ISSUER_UNAVAILABLE,
     ),

@@ -60,8 +60,10 @@ class Gateway:
         credential = Credential(token)
         outcome = self._authenticate(self.store.keysets, POLICY, credential, time.time())
         if isinstance(outcome, NeedKeys):
-            await self.store.need(outcome.issuer, outcome.kid)
+            answered = await self.store.need(outcome.issuer, outcome.kid)
             outcome = self._authenticate(self.store.keysets, POLICY, credential, time.time())
+            if isinstance(outcome, NeedKeys):
+                outcome = outcome.denial(answered=answered)
         outcome = outcome.otherwise if isinstance(outcome, NeedKeys | NeedStatus) else outcome
         return Gets.ALLOWED if isinstance(outcome, Allow) else Gets(outcome.reason)
 

@@ -46,7 +46,8 @@ ADVICE: dict[Reason, str] = {
     Reason.POLICY_UNKNOWN: "NGINX and validator run different configurations: restart both",
     Reason.INTERNAL_ERROR: "see NGINX's error log",
     Reason.INTROSPECTION_FAILED: "the issuer's introspection endpoint gave no usable answer",
-    Reason.ISSUER_UNAVAILABLE: "the issuer's keys cannot be had: see the error above",
+    Reason.ISSUER_UNAVAILABLE: "the issuer's keys cannot be had: see the error above; a running gateway may hold "
+    "older ones, and lets their tokens through",
     Reason.STATUS_UNAVAILABLE: "the issuer's status list cannot be had, or is too old: see the error above",
     Reason.VALIDATOR_UNAVAILABLE: "are the validators running?",
 }

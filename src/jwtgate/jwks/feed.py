@@ -107,7 +107,7 @@ class Feed:
         self._born = around.clocks.wall()
         self._flight: asyncio.Task[None] | None = None
         self._queueing: asyncio.Task[bool] | None = None
-        self._awaited = False  # whether anybody waits for the flight
+        self._awaited_since = inf  # when somebody first waited for the flight
 
     @property
     def coming(self) -> Coming | None:
@@ -128,14 +128,21 @@ class Feed:
         if self._opened and not await self._adopt() and self._kept is not None and self._kept.missed():
             self._take(Missed())
 
-    async def need(self, issuer: str, kid: str | None, patience: float) -> None:
-        """Wait for the fetch that may bring this key, if one is under way or allowed."""
+    async def need(self, issuer: str, kid: str | None, patience: float) -> bool:
+        """Wait for the fetch that may bring this key, if one is under way or allowed.
+
+        Whether the last fetch brought an answer. A fetch is waited for by all requests together for `patience`
+        seconds: from then on it is one that brings none, also for those that come later.
+        """
         if not self._opened:
             await self._open()
             if self._around.keysets.has(issuer, kid):
-                return
+                return True
         if self._take(KidUnknown(), _Wish(issuer, kid)) in (Do.FETCH, Do.WAIT):
-            await self._wait(patience)
+            waited = self._around.clocks.steady() - self._awaited_since
+            if not await self._wait(max(0.0, patience - waited)):
+                return False
+        return self.asked.error is None
 
     async def refresh(self, patience: float) -> None:
         """Fetch now, whatever the schedule says."""
@@ -160,12 +167,14 @@ class Feed:
         self.wake = wake_at(self.state, self._pace)
         match do:
             case Do.FETCH:
+                if isinstance(event, KidUnknown | Refresh):
+                    self._awaited_since = self._around.clocks.steady()
                 self._flight = asyncio.create_task(self._fly(event, wish))
             case Do.DROP:
                 self._give_up()
             case Do.WAIT:
                 # Somebody waits for it now: it no longer waits for its turn.
-                self._awaited = True
+                self._awaited_since = min(self._awaited_since, self._around.clocks.steady())
                 if self._queueing is not None:
                     self._queueing.cancel()
             case Do.NOTHING | Do.KEEP | Do.USE:
@@ -174,9 +183,12 @@ class Feed:
                 assert_never(do)
         return do
 
-    async def _wait(self, patience: float) -> None:
-        if self._flight is not None:
-            await asyncio.wait({self._flight}, timeout=patience)
+    async def _wait(self, patience: float) -> bool:
+        """Whether the flight has ended in time."""
+        flight = self._flight
+        if flight is not None:
+            await asyncio.wait({flight}, timeout=patience)
+        return flight is None or flight.done()
 
     # A flight
 
@@ -196,11 +208,11 @@ class Feed:
             if in_lane:
                 self._around.lanes.release()
             self._flight = None
-            self._awaited = False
+            self._awaited_since = inf
 
     async def _turn(self) -> bool:
         """Wait for a lane. False: without one, because a request came to wait for us."""
-        if self._awaited:
+        if self._awaited_since < inf:
             return False
         if not self._around.lanes.locked():
             return await self._around.lanes.acquire()

@@ -131,15 +131,15 @@ class KeyStore:
         await asyncio.gather(*(feed.aclose() for feed in self._feeds))
         await self._fetcher.aclose()
 
-    async def need(self, issuer: str, kid: str | None) -> None:
+    async def need(self, issuer: str, kid: str | None) -> bool:
         """Called when a token of `issuer` names a key that is not held.
 
         Waits for the fetch in flight, or for a new one if `min_refetch` allows it, for `patience` seconds at
-        most. Returns without a word in every case: what there is to know is in `keysets`.
+        most. What there is to know is then in `keysets`. False: it may be out of date, since the last fetch has
+        failed or not ended.
         """
         feed = self._by_issuer.get(issuer)
-        if feed is not None:
-            await feed.need(issuer, kid, self._patience)
+        return feed is None or await feed.need(issuer, kid, self._patience)
 
     async def refresh(self, name: str | None = None, *, patience: float | None = None) -> bool:
         """Fetch now, whatever the schedule says. Waits for the end, `patience` seconds at most.

@@ -119,9 +119,11 @@ class Validator:
     async def _wait(self, outcome: Outcome, question: Question, began: float, now: float) -> bytes:
         """Keys and a status list are waited for once each."""
         if isinstance(outcome, NeedKeys):
-            await self._store.need(outcome.issuer, outcome.kid)
+            answered = await self._store.need(outcome.issuer, outcome.kid)
             now = self._clock()
             outcome = self._decide(question, now)
+            if isinstance(outcome, NeedKeys):
+                outcome = outcome.denial(answered=answered)
         if isinstance(outcome, NeedStatus):
             await self._statuses.need(outcome.issuer, outcome.uri)
             now = self._clock()

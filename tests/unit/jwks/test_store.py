@@ -125,7 +125,57 @@ def test_ten_thousand_unknown_kids_are_one_fetch_per_min_refetch(
 
 
 def test_an_issuer_that_is_not_ours_is_nobody(url_issuer: Issuer) -> None:
-    play(KeyStore([url_issuer]).need("stranger", "a"))
+    assert asyncio.run(KeyStore([url_issuer]).need("stranger", "a"))
+
+
+def test_whether_a_key_is_unknown_is_known_only_after_an_answer(
+    fake_issuer: Any, url_issuer: Issuer, jwks: Any
+) -> None:
+    fake_issuer.answer.body = jwks("a")
+    clock = Clock()
+
+    async def scene() -> None:
+        store = KeyStore([url_issuer], clocks=Clocks(clock))
+        await store.refresh("idp")
+        assert await store.need("idp", "1"), "asked, and answered"
+        assert await store.need("idp", "2"), "answered less than min_refetch ago"
+        fake_issuer.answer.status = 500
+        clock.passes(11)
+        assert not await store.need("idp", "3"), "asked, in vain"
+        assert not await store.need("idp", "4"), "in vain less than min_refetch ago"
+        fake_issuer.answer.status = 200
+        await store.refresh("idp")
+        assert await store.need("idp", "5"), "answered since"
+        await store.aclose()
+
+    play(scene())
+    assert len(fake_issuer.requests) == 4
+
+
+def test_a_fetch_that_hangs_is_waited_for_once(fake_issuer: Any, url_issuer: Issuer, jwks: Any) -> None:
+    fake_issuer.answer.body = jwks("a")
+    clock, go_on = Clock(), threading.Event()
+
+    async def scene() -> None:
+        store = KeyStore([url_issuer], clocks=Clocks(clock), patience=30)
+        await store.refresh("idp")
+        fake_issuer.answer.before = go_on.wait
+        first = asyncio.create_task(store.need("idp", "1"))
+        await until(lambda: len(fake_issuer.requests) == 2)
+        clock.passes(20)
+        second = asyncio.create_task(store.need("idp", "2"))
+        await asyncio.sleep(0.05)
+        assert not second.done(), "another 10 s"
+        clock.passes(10)
+        async with asyncio.timeout(5):
+            assert not await store.need("idp", "3"), "at once"
+        go_on.set()
+        assert await first
+        assert await second
+        await store.aclose()
+
+    play(scene())
+    assert len(fake_issuer.requests) == 2
 
 
 def test_a_failing_issuer_keeps_its_last_good_set_until_max_stale(

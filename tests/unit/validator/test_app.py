@@ -33,8 +33,11 @@ def jwks(*keys: SigningKey) -> bytes:
 class Keys(KeyStore):
     """A store whose keys change when they are asked for."""
 
-    def __init__(self, before: Mapping[str, KeySet], after: Mapping[str, KeySet]) -> None:
+    def __init__(
+        self, before: Mapping[str, KeySet], after: Mapping[str, KeySet], *, answered: bool = True
+    ) -> None:
         super().__init__([])
+        self.answered = answered
         self.held = before
         self.after = after
         self.needed: list[tuple[str, str | None]] = []
@@ -43,9 +46,10 @@ class Keys(KeyStore):
     def keysets(self) -> Mapping[str, KeySet]:
         return self.held
 
-    async def need(self, issuer: str, kid: str | None) -> None:
+    async def need(self, issuer: str, kid: str | None) -> bool:
         self.needed.append((issuer, kid))
         self.held = self.after
+        return self.answered
 
 
 PLAN = load_text(
@@ -108,16 +112,22 @@ def test_an_unknown_key_is_looked_for_once() -> None:
 
 
 def test_keys_that_do_not_come_deny() -> None:
-    for before, after, reason in (
-        (NONE, NONE, b"issuer_unavailable"),
-        (WRONG, WRONG, b"key_unknown"),
-        (NONE, WRONG, b"key_unknown"),
-        (WRONG, NONE, b"issuer_unavailable"),
+    for before, after, answered, reason in (
+        (NONE, NONE, True, b"issuer_unavailable"),
+        (WRONG, WRONG, True, b"key_unknown"),
+        (NONE, WRONG, True, b"key_unknown"),
+        (WRONG, NONE, True, b"issuer_unavailable"),
+        (WRONG, WRONG, False, b"issuer_unavailable"),
+        (NONE, NONE, False, b"issuer_unavailable"),
     ):
-        store = Keys(before, after)
+        store = Keys(before, after, answered=answered)
         status, headers = ask(store)
         assert (status, headers[b"x-jwtgate-reason"], len(store.needed)) == (401, reason, 1)
         assert headers[b"x-accel-expires"] == b"0"
+
+
+def test_a_key_that_came_although_the_issuer_fails_now_is_used() -> None:
+    assert ask(Keys(WRONG, GOOD, answered=False))[0] == 200
 
 
 def test_a_token_that_ends_while_its_keys_are_fetched_is_denied() -> None:
