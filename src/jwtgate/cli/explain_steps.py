@@ -158,7 +158,7 @@ def _texts(
     texts[Step.KEY] = f"allowed {', '.join(issuer.algorithms)}"
     if keyset:
         texts[Step.KEY] += f"; published {', '.join(key.kid or '(no kid)' for key in keyset.keys) or 'no key'}"
-        texts[Step.KEY] += "".join(f"; skipped {note}" for note in keyset.notes)
+        texts[Step.KEY] += "".join(f"; {note}" for note in keyset.notes)
     texts[Step.VERIFY] = f"{token.algorithm} over header and payload"
     verified = outcome.token
     if verified is not None:

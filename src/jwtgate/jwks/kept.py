@@ -144,18 +144,22 @@ class Kept:
             empty_since=state.empty_since if entry is None else self._clocks.past(entry.empty_since),
             empty_at=state.empty_at if entry is None else self._clocks.past(entry.empty_at),
         )
+        if entry is not None and entry.failures > 0:
+            retry_at = min(self._clocks.to_steady(entry.due_at), now + pace.retry_most)
+            failed_at = self._clocks.past(entry.error_at)
+        else:
+            retry_at, failed_at = now, None
+        retried_elsewhere = replace(stand, due_at=retry_at + _LAG)
         confirmed_since = state.confirmed_at is not None and state.confirmed_at > began
         match event:
             case KidUnknown():
                 limited = forced_at is not None and now < forced_at + pace.min_refetch
                 return stand if found or confirmed_since or limited else None
             case Refresh():
+                if failed_at is not None and failed_at > began:
+                    return retried_elsewhere
                 return stand if confirmed_since else None
             case _:
                 if now < state.due_at:
                     return stand
-                failing = entry is not None and entry.failures > 0
-                retry_at = self._clocks.to_steady(entry.due_at) if entry is not None and failing else now
-                if now < retry_at:
-                    return replace(stand, due_at=min(retry_at, now + pace.retry_most) + _LAG)
-                return None
+                return retried_elsewhere if now < retry_at else None

@@ -8,6 +8,7 @@ or none.
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
@@ -20,7 +21,7 @@ from jwtgate.keys.thumbprint import thumbprint
 from jwtgate.reasons import Reason
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 MAX_KEYS: Final = 100
 """Keys in a set, at most. The largest public sets have some twenty."""
@@ -155,7 +156,18 @@ def read_jwks(data: bytes, *, max_keys: int = MAX_KEYS) -> KeySet:
             continue
         # The same key listed twice, word for word, is one key.
         keys.setdefault((key.kid, key.thumbprint, key.algorithms, key.x5t_s256, key.issuer), key)
-    return KeySet(tuple(keys.values()), tuple(notes))
+    return KeySet(tuple(keys.values()), (*notes, *_ambiguous(keys.values())))
+
+
+def _ambiguous(keys: Iterable[Key]) -> Iterator[str]:
+    """Notes on keys that nobody can mean by their name alone."""
+    named: dict[tuple[str, str | None], list[Key]] = {}
+    for key in keys:
+        if key.kid is not None:
+            named.setdefault((key.kid, key.issuer), []).append(key)
+    for (kid, _), same in named.items():
+        if len(same) > 1 and max(Counter(name for key in same for name in key.algorithms).values()) > 1:
+            yield f"{len(same)} keys have the kid {kid!r}: a token that names only that is refused"
 
 
 def _import_entry(entry: object) -> Key:

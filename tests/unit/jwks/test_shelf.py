@@ -616,7 +616,7 @@ def test_the_time_of_an_error_is_when_it_last_happened_in_whichever_worker(
     assert len(fake_issuer.requests) == 6
 
 
-def test_all_workers_asked_to_refresh_at_once_share_a_fetch(
+def test_all_workers_asked_to_refresh_at_once_share_a_fetch_and_its_failure(
     fake_issuer: Any, url_issuer: Issuer, jwks: Any, shelf: Path
 ) -> None:
     fake_issuer.answer.body = jwks("a")
@@ -625,10 +625,17 @@ def test_all_workers_asked_to_refresh_at_once_share_a_fetch(
         stores = workers(url_issuer, shelf, Clocks())
         await asyncio.gather(*(store.refresh("idp") for store in stores))
         assert all_hold(stores, "a")()
+        assert len(fake_issuer.requests) == 1
+        fake_issuer.answer.status = 500
+        await asyncio.gather(*(store.refresh("idp") for store in stores))
+        assert all_hold(stores, "a")()
+        assert all(store.view()[0].failing for store in stores)
+        assert len(fake_issuer.requests) == 2
+        await stores[0].refresh("idp")
+        assert len(fake_issuer.requests) == 3, "an older failure stands for nothing"
         await asyncio.gather(*(store.aclose() for store in stores))
 
     play(scene())
-    assert len(fake_issuer.requests) == 1
 
 
 def test_a_worker_that_is_killed_in_the_middle_leaves_the_lock_to_the_others(

@@ -99,7 +99,15 @@ def test_one_bad_key_harms_no_other() -> None:
 
 
 def test_a_key_listed_twice_word_for_word_is_one_key() -> None:
-    assert len(keyset(A, A).keys) == 1
+    found = keyset(A, A)
+    assert len(found.keys) == 1
+    assert found.notes == ()
+
+
+def test_keys_that_cannot_be_told_apart_by_their_kid_are_noted() -> None:
+    (note,) = keyset(A, B, A_OTHER).notes
+    assert note.startswith("2 keys have the kid 'a': ")
+    assert keyset(A, {**A_OTHER, "issuer": "https://other.example"}).notes == ()
 
 
 @pytest.mark.parametrize(
