@@ -10,12 +10,12 @@ is its end (info); each change of a set is logged with the ids of the keys that 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
 from math import inf
 from typing import TYPE_CHECKING, NamedTuple, assert_never
 
 from jwtgate.errors import KeyFetchError, KeyRefusedError
 from jwtgate.jwks import report
+from jwtgate.jwks.asked import Asked
 from jwtgate.jwks.fetch import Got, RefusedByIssuerError, Same, Seen
 from jwtgate.jwks.held import Held
 from jwtgate.jwks.imported import import_jwks
@@ -48,30 +48,6 @@ if TYPE_CHECKING:
     from jwtgate.jwks.shelf import Ledger
     from jwtgate.jwks.source import Source
     from jwtgate.jwks.view import Coming
-
-
-@dataclass(slots=True)
-class Asked:
-    """How the fetches went: how many this process made, and the last fault, ours or another worker's.
-
-    `error`: of the last fetch, None if that was good. Times are wall-clock; `last_error_at` is when it last
-    happened.
-    """
-
-    fetches: int = 0
-    failures: int = 0
-    error: str | None = None
-    last_error: str | None = None
-    last_error_at: float | None = None
-    outage: report.Outage = field(default_factory=report.Outage)
-
-    def heard(self, error: str | None, at: float) -> None:
-        """How the last fetch ended, ours or another worker's, and when."""
-        if error is not None:
-            self.last_error, self.last_error_at = error, at
-        self.error = error
-        if error is None:
-            self.outage.ends()
 
 
 class _Wish(NamedTuple):

@@ -198,8 +198,10 @@ def withdrawn(state: Freshness, pace: Pace) -> bool:
 
 
 def doubted(state: Freshness, since: float | None, at: float | None) -> Freshness:
-    """`state`, with what all workers together have seen of an empty set. What was seen before the set that is
-    held was confirmed says nothing against it."""
+    """`state`, with what other workers have seen of an empty set. What was seen before the set that is held was
+    confirmed says nothing against it, and what we have seen later ourselves we know better."""
+    if at is not None and state.empty_at is not None and at <= state.empty_at:
+        return state
     if since is None or at is None or (state.confirmed_at is not None and since < state.confirmed_at):
         since = at = None
     return replace(state, empty_since=since, empty_at=at)

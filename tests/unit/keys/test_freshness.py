@@ -255,6 +255,13 @@ FLYING = replace(HELD, in_flight=True)
             Do.KEEP,
             id="what another worker saw before our set was confirmed says nothing against it",
         ),
+        pytest.param(
+            replace(FLYING, empty_since=NOW - 20, empty_at=NOW - 5),
+            Deferred(due_at=NOW + 4, forced_at=None, failures=2, empty_since=NOW - 70, empty_at=NOW - 10),
+            replace(HELD, due_at=NOW + 4, failures=2, empty_since=NOW - 20, empty_at=NOW - 5),
+            Do.KEEP,
+            id="what another worker saw is older than what we saw: the clock that it was written by has jumped",
+        ),
         # Missed
         pytest.param(HELD, Missed(), FLYING, Do.FETCH, id="another worker gave the set up: look why"),
         pytest.param(FLYING, Missed(), FLYING, Do.NOTHING, id="another worker gave the set up, in flight"),

@@ -1,0 +1,31 @@
+"""How the fetches from one place went."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from jwtgate.jwks import report
+
+
+@dataclass(slots=True)
+class Asked:
+    """How the fetches went: how many this process made, and the last fault, ours or another worker's.
+
+    `error`: of the last fetch, None if that was good. Times are wall-clock; `last_error_at` is when it last
+    happened.
+    """
+
+    fetches: int = 0
+    failures: int = 0
+    error: str | None = None
+    last_error: str | None = None
+    last_error_at: float | None = None
+    outage: report.Outage = field(default_factory=report.Outage)
+
+    def heard(self, error: str | None, at: float) -> None:
+        """How the last fetch ended, ours or another worker's, and when."""
+        if error is not None:
+            self.last_error, self.last_error_at = error, at
+        self.error = error
+        if error is None:
+            self.outage.ends()
