@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from bench.goals import Goal
 
 _METHOD = f"""\
-Made by `script/bench`, everything in one run on one machine. All processes of a gateway share one core; the load
+Made by `script/bench`, each scenario in one run on one machine. All processes of a gateway share one core; the load
 generator (wrk, one thread, {CONNECTIONS} connections unless said otherwise) and the service, an NGINX that answers
 at once, share the other. The main figure is the CPU time, user and system, of all the gateway's processes for
 each request, since it does not depend on how the rest of the machine keeps up. Runs take turns and are repeated;
