@@ -18,12 +18,13 @@ if TYPE_CHECKING:
     from bench.goals import Goal
 
 _METHOD = f"""\
-Made by `script/bench`, each scenario in one run on one machine. All processes of a gateway share one core; the load
-generator (wrk, one thread, {CONNECTIONS} connections unless said otherwise) and the service, an NGINX that answers
-at once, share the other. The main figure is the CPU time, user and system, of all the gateway's processes for
-each request, since it does not depend on how the rest of the machine keeps up. Runs take turns and are repeated;
-figures are medians, in brackets the least and the most. Each gateway checks signature, `alg`, `iss`, `aud` and
-`exp`, hands `sub` on as a header, and writes no access log. [Why](profile.md) the figures are what they are."""
+Made by `script/bench`, each scenario in one run on one machine. All processes of a gateway share one core;
+the load generator (wrk, one thread, {CONNECTIONS} connections unless said otherwise) and the service, an
+NGINX that answers at once, share the other. The main figure is the CPU time, user and system, of all the
+gateway's processes for each request, since it does not depend on how the rest of the machine keeps up. Runs
+take turns and are repeated; figures are medians, in brackets the least and the most. Each gateway checks
+signature, `alg`, `iss`, `aud` and `exp`, hands `sub` on as a header, and writes no access log.
+[Why](profile.md) the figures are what they are."""
 
 
 def write(found: dict[str, dict[str, Any]], directory: Path) -> None:
