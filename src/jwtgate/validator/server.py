@@ -45,7 +45,7 @@ _BACKLOG = 1024
 # What a fault of ours comes to. NGINX makes a 500 of it, and we a 503.
 _FAULT = b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\n\r\n"
 
-_DENIED = b"HTTP/1.1 401"
+_DENIED = b"HTTP/1.1 401"  # what an answer begins with, by which nobody was let through
 
 # NGINX passes on what a client put into a header; not all of it is HTTP.
 _BAD_REQUEST = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
