@@ -231,6 +231,9 @@ REFUSED = {
         "no keys of issuers with start: require: main",
     ),
     "another run_dir": Refused(r"run_dir: \S+", "run_dir: elsewhere", "run_dir cannot change"),
+    "another scheduling": Refused(
+        r"run_dir:", "nginx_scheduling: normal\nrun_dir:", "nginx_scheduling cannot change"
+    ),
 }
 
 

@@ -145,8 +145,9 @@ class RunningGateway:
 
     def _require_possible(self, plan: Plan) -> None:
         """What NGINX would say in its log only, and what cannot change while the gateway runs."""
-        if plan.run_dir != self.plan.run_dir:
-            raise ControlError("run_dir cannot change while the gateway runs: stop it and start it again")
+        for name in ("run_dir", "nginx_scheduling"):
+            if getattr(plan, name) != getattr(self.plan, name):
+                raise ControlError(f"{name} cannot change while the gateway runs: stop it and start it again")
         had = {listener.address for listener in self.plan.listeners}
         try:
             for listener in plan.listeners:
