@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
+from urllib.parse import urlencode
 
 import msgspec
 
@@ -46,10 +47,9 @@ async def refresh_keys(running: Running, arguments: Mapping[str, Any]) -> Any:
 
     `issuer` of the arguments: a name in gateway.yaml, or one tenant's; without it the keys of all.
     """
-    name = arguments.get("issuer") or ""
-    said = await running.parts.ask_validators(
-        f"{KEYS_PATH}?{quote(str(name), safe='')}", method="POST", patience=_FETCH_PATIENCE
-    )
+    name = arguments.get("issuer")
+    query = urlencode({"since": time.time()} | ({"issuer": name} if name else {}))
+    said = await running.parts.ask_validators(f"{KEYS_PATH}?{query}", method="POST", patience=_FETCH_PATIENCE)
     if any(isinstance(each, Said) and each.status == HTTPStatus.NOT_FOUND for each in said.values()):
         known = ", ".join(view.name for view in await key_views(running.parts))
         raise ControlError(f"this gateway has no issuer {name!r}: there are {known or 'none'}")

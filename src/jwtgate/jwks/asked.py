@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from math import inf
 
 from jwtgate.jwks import report
 
@@ -11,12 +12,13 @@ from jwtgate.jwks import report
 class Asked:
     """How the fetches went: how many this process made, and the last fault, ours or another worker's.
 
-    `error`: of the last fetch, None if that was good. Times are wall-clock; `last_error_at` is when it last
-    happened.
+    `asked_at`: when the last fetch that has ended began, ours or another worker's (the steady clock). `error`: how
+    it ended, None if that was good. `last_error_at` is wall-clock seconds, when it last happened.
     """
 
     fetches: int = 0
     failures: int = 0
+    asked_at: float = -inf
     error: str | None = None
     last_error: str | None = None
     last_error_at: float | None = None

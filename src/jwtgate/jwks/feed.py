@@ -51,10 +51,10 @@ if TYPE_CHECKING:
 
 
 class _Wish(NamedTuple):
-    """The key that a request waits for; a None of `kid`: any."""
+    """What somebody waits for: a fetch that began after `since`, or an issuer's key with an id (None: any)."""
 
-    issuer: str
-    kid: str | None
+    since: float
+    key: tuple[str, str | None] | None = None
 
 
 class Feed:
@@ -114,17 +114,13 @@ class Feed:
             await self._open()
             if self._around.keysets.has(issuer, kid):
                 return True
-        if self._take(KidUnknown(), _Wish(issuer, kid)) in (Do.FETCH, Do.WAIT):
-            waited = self._around.clocks.steady() - self._awaited_since
-            if not await self._wait(max(0.0, patience - waited)):
-                return False
-        return self.asked.error is None
+        wish = _Wish(self._around.clocks.steady(), (issuer, kid))
+        return await self._have_asked(KidUnknown(), wish, patience) and self.asked.error is None
 
-    async def refresh(self, patience: float) -> None:
-        """Fetch now, whatever the schedule says."""
+    async def refresh(self, patience: float, since: float) -> None:
+        """Fetch now, whatever the schedule says, unless another worker has done so after `since`."""
         await self._open()
-        self._take(Refresh())
-        await self._wait(patience)
+        await self._have_asked(Refresh(), _Wish(since), patience)
 
     async def settle(self) -> None:
         """Wait until no fetch is in flight."""
@@ -159,12 +155,33 @@ class Feed:
                 assert_never(do)
         return do
 
+    async def _have_asked(self, event: KidUnknown | Refresh, wish: _Wish, patience: float) -> bool:
+        """Wait for what is wished for, if a fetch is allowed. False: that has not ended in time.
+
+        The fetch in flight may have left before the issuer published the key. So it is waited for, and if it did
+        not bring it, so is the next one.
+        """
+        began = self._around.clocks.steady()
+        for _ in range(2):
+            if self._take(event, wish) not in (Do.FETCH, Do.WAIT):
+                break
+            waited = self._around.clocks.steady() - min(began, self._awaited_since)
+            if not await self._wait(max(0.0, patience - waited)):
+                return False
+            if self.asked.asked_at >= wish.since or self._has(wish):
+                break
+        return True
+
     async def _wait(self, patience: float) -> bool:
         """Whether the flight has ended in time."""
         flight = self._flight
         if flight is not None:
             await asyncio.wait({flight}, timeout=patience)
         return flight is None or flight.done()
+
+    def _has(self, wish: _Wish | None) -> bool:
+        """Whether the key that is wished for is there."""
+        return wish is not None and wish.key is not None and self._around.keysets.has(*wish.key)
 
     # A flight
 
@@ -205,14 +222,16 @@ class Feed:
         if self._kept is None:
             await self._ask()
             return
-        began = self._around.clocks.steady()
         async with self._kept.locked() as ledger:
             adopted = await self._adopt()
             entry = None if ledger is None else ledger.read()
             if entry is not None and entry.error is not None:
                 self.asked.outage.is_new(entry.error)  # who wrote it has told it
-            found = adopted and (wish is None or self._around.keysets.has(*wish))
-            elsewhere = self._kept.elsewhere(entry, event, self.state, self._pace, began=began, found=found)
+            if entry is not None:
+                self.asked.asked_at = max(self.asked.asked_at, self._kept.asked_at(entry))
+            since = self._around.clocks.steady() if wish is None else wish.since
+            found = adopted and self._has(wish)
+            elsewhere = self._kept.elsewhere(entry, event, self.state, self._pace, since=since, found=found)
             if elsewhere is not None:
                 if entry is not None:
                     now = self._around.clocks.wall()
@@ -226,11 +245,12 @@ class Feed:
             self._note(ledger, self._kept)
 
     def _note(self, ledger: Ledger | None, kept: Kept) -> None:
-        kept.note(ledger, self.state, self._pace, self.asked.error, self.asked.last_error_at)
+        kept.note(ledger, self.state, self._pace, self.asked)
 
     async def _ask(self) -> None:
         """Ask the issuer, and let the table know how that went."""
         event: Confirmed | Emptied | Failed
+        began = self._around.clocks.steady()
         self.asked.fetches += 1
         try:
             seen = Seen() if self.held.document is None else self.held.document.seen
@@ -244,6 +264,7 @@ class Feed:
         except KeyRefusedError as error:
             event = Failed(self._around.jitter())
             self._failed(f"{self.source.place}: {error}")
+        self.asked.asked_at = began
         self._take(event)
         await asyncio.sleep(0)  # to use a large set takes 10 ms, and so does to write it: requests first
         if isinstance(event, Confirmed):

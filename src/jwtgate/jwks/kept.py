@@ -7,6 +7,7 @@ nobody can set. Here one is turned into the other. What a wall clock that was wr
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from math import inf
 from typing import TYPE_CHECKING
 
 from jwtgate.errors import KeyFetchError
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from contextlib import AbstractAsyncContextManager
 
+    from jwtgate.jwks.asked import Asked
     from jwtgate.jwks.clock import Clocks
     from jwtgate.jwks.shelf import Ledger, Slot
     from jwtgate.keys.freshness import Event, Freshness, Pace
@@ -103,24 +105,28 @@ class Kept:
         """Hold the lock. None: it cannot be had, and one has to go on without it."""
         return self._slot.locked(_LOCK_WAIT)
 
-    def note(
-        self, ledger: Ledger | None, state: Freshness, pace: Pace, error: str | None, error_at: float | None
-    ) -> None:
-        """Let the other workers know where our fetches stand. `error_at`: wall-clock seconds."""
+    def note(self, ledger: Ledger | None, state: Freshness, pace: Pace, asked: Asked) -> None:
+        """Let the other workers know where our fetches stand."""
         if ledger is None:
             return
         wall, now = self._clocks.to_wall, self._clocks.steady()
         ledger.write(
             Entry(
                 due_at=wall(min(state.due_at, now + pace.most)),
+                asked_at=None if asked.asked_at == -inf else wall(asked.asked_at),
                 forced_at=None if state.forced_at is None else wall(state.forced_at),
                 failures=state.failures,
                 empty_since=None if state.empty_since is None else wall(state.empty_since),
                 empty_at=None if state.empty_at is None else wall(state.empty_at),
-                error=error,
-                error_at=None if error is None else error_at,
+                error=asked.error,
+                error_at=None if asked.error is None else asked.last_error_at,
             )
         )
+
+    def asked_at(self, entry: Entry) -> float:
+        """When the last fetch that has ended began, in whichever worker."""
+        asked_at = self._clocks.past(entry.asked_at)
+        return -inf if asked_at is None else asked_at
 
     def doubted(self, entry: Entry | None, state: Freshness) -> Freshness:
         """Our state, with what the other workers have seen of an empty set."""
@@ -129,13 +135,15 @@ class Kept:
         return doubted(state, self._clocks.past(entry.empty_since), self._clocks.past(entry.empty_at))
 
     def elsewhere(
-        self, entry: Entry | None, event: Event, state: Freshness, pace: Pace, *, began: float, found: bool
+        self, entry: Entry | None, event: Event, state: Freshness, pace: Pace, *, since: float, found: bool
     ) -> Deferred | None:
         """Where the fetches of the other workers stand, if they have made the one for `event` needless.
 
-        `began`: when we began to wait for the lock. `found`: what the event asks for is there meanwhile.
+        `since`: only a fetch that began after this moment is one for `event`. `found`: what that asks for is there
+        meanwhile.
         """
         now = self._clocks.steady()
+        asked = entry is not None and self.asked_at(entry) > since
         forced_at = None if entry is None else self._clocks.past(entry.forced_at)
         stand = Deferred(
             due_at=state.due_at,
@@ -146,19 +154,15 @@ class Kept:
         )
         if entry is not None and entry.failures > 0:
             retry_at = min(self._clocks.to_steady(entry.due_at), now + pace.retry_most)
-            failed_at = self._clocks.past(entry.error_at)
+            retried_elsewhere = replace(stand, due_at=retry_at + _LAG)
         else:
-            retry_at, failed_at = now, None
-        retried_elsewhere = replace(stand, due_at=retry_at + _LAG)
-        confirmed_since = state.confirmed_at is not None and state.confirmed_at > began
+            retry_at, retried_elsewhere = now, stand
         match event:
             case KidUnknown():
                 limited = forced_at is not None and now < forced_at + pace.min_refetch
-                return stand if found or confirmed_since or limited else None
+                return stand if found or asked or limited else None
             case Refresh():
-                if failed_at is not None and failed_at > began:
-                    return retried_elsewhere
-                return stand if confirmed_since else None
+                return retried_elsewhere if asked else None
             case _:
                 if now < state.due_at:
                     return stand

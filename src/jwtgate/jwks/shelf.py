@@ -60,6 +60,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     """What the ledger says about the last fetch."""
 
     due_at: float
+    asked_at: float | None = None
     forced_at: float | None = None
     failures: int = 0
     empty_since: float | None = None

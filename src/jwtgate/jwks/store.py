@@ -141,14 +141,21 @@ class KeyStore:
         feed = self._by_issuer.get(issuer)
         return feed is None or await feed.need(issuer, kid, self._patience)
 
-    async def refresh(self, name: str | None = None, *, patience: float | None = None) -> bool:
+    async def refresh(
+        self, name: str | None = None, *, patience: float | None = None, since: float | None = None
+    ) -> bool:
         """Fetch now, whatever the schedule says. Waits for the end, `patience` seconds at most.
 
-        `name`: one in gateway.yaml, or that of one tenant; None: all. False: there is none of that name.
+        `name`: one in gateway.yaml, or that of one tenant; None: all. `since`: when somebody asked for it, if all
+        workers are asked (wall-clock seconds): they share one fetch that began after that. False: there is none of
+        that name.
         """
+        asked_at = self._clocks.past(since)
+        if asked_at is None:
+            asked_at = self._clocks.steady()
         parts = [part for part in self._parts if name is None or part.group.is_called(name)]
         wait = self._patience if patience is None else patience
-        await asyncio.gather(*(part.refresh(wait) for part in parts if isinstance(part, Feed)))
+        await asyncio.gather(*(part.refresh(wait, asked_at) for part in parts if isinstance(part, Feed)))
         return name is None or bool(parts)
 
     def used(self, key: Key, now: float) -> None:

@@ -119,16 +119,17 @@ def refuse_weak_secret(secret: bytes) -> None:
         raise KeyRefusedError("this secret is the text of a key file: give its keys as a JWK Set instead")
     if secret.lstrip().startswith(b"{") and (b'"kty"' in secret or b'"keys"' in secret):
         raise KeyRefusedError("this secret is the text of a JWK: give the file as jwks_file, or the secret alone")
-    if any(map(_is_der_key, (secret, secret.rstrip(b"\r\n"), _from_base64(secret)))):
+    if _is_der_key(secret) or _is_der_key(_from_base64(secret)):
         raise KeyRefusedError("this secret is a key or a certificate in DER: give its keys as a JWK Set instead")
     if len(set(secret)) == 1:
         raise KeyRefusedError("this secret is one octet repeated")
 
 
 def _is_der_key(data: bytes) -> bool:
-    """Whether `data` is a public key, a private key or a certificate in DER."""
+    """Whether `data` begins with a public key, a private key or a certificate in DER."""
     if not data.startswith(b"\x30"):  # X.690, section 8.9: SEQUENCE
         return False
+    data = data[: _der_length(data)]  # whatever an editor has put behind it
     from cryptography.x509 import load_der_x509_certificate  # slow to import, and hardly ever needed
 
     readers = (load_der_public_key, lambda der: load_der_private_key(der, None), load_der_x509_certificate)
@@ -141,6 +142,15 @@ def _is_der_key(data: bytes) -> bool:
             return True  # encrypted, or of a kind that is unknown here
         return True
     return False
+
+
+def _der_length(data: bytes) -> int:
+    """How many octets the first value of `data` takes, its header included (X.690, section 8.1.3)."""
+    short = int.from_bytes(data[1:2])
+    if short < 0x80:
+        return 2 + short
+    header = 2 + (short & 0x7F)
+    return header + int.from_bytes(data[2:header])
 
 
 def _from_base64(text: bytes) -> bytes:

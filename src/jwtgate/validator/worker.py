@@ -11,7 +11,7 @@ import os
 import socket
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote
+from urllib.parse import parse_qsl
 
 import msgspec
 import structlog
@@ -41,8 +41,8 @@ MAX_SOCKET_PATH = 107  # bytes: sun_path of sockaddr_un (unix(7)), less its endi
 # The supervisor asks here whether a worker can do its work. No policy's id is a single word.
 READY_PATH = "/ready"
 
-# The control process asks here where issuers' keys stand, and has them fetched: `POST`, with a name in
-# gateway.yaml as the query for the keys of one issuer.
+# The control process asks here where issuers' keys stand, and has them fetched: `POST`, with `since` in the query,
+# when somebody asked for it (Unix time), and `issuer`, a name in gateway.yaml, for the keys of one issuer.
 KEYS_PATH = "/keys"
 
 # It asks here for `Measurements`.
@@ -189,8 +189,9 @@ class _Application:
     async def _keys(self, request: Request) -> bytes:
         """Where the keys stand, as JSON; after a fetch, if it is asked for. 404: no such issuer."""
         if request.method == "POST":
-            name = unquote(request.query) or None
-            if not await self._store.refresh(name, patience=REFRESH_PATIENCE):
+            asked = dict(parse_qsl(request.query))
+            since = float(asked["since"])
+            if not await self._store.refresh(asked.get("issuer"), patience=REFRESH_PATIENCE, since=since):
                 return plain(404)
         return plain(200, msgspec.json.encode(self._store.view()))
 

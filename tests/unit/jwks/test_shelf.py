@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -564,6 +565,36 @@ def test_random_kids_at_all_workers_are_one_fetch_per_min_refetch(
     assert len(fake_issuer.requests) == 4
 
 
+@pytest.mark.parametrize("asks", ["a token", "a person"])
+def test_a_fetch_of_another_worker_that_left_before_a_key_was_published_does_not_stand_for_ours(
+    fake_issuer: Any, url_issuer: Issuer, jwks: Any, shelf: Path, asks: str
+) -> None:
+    fake_issuer.answer.body = jwks("old")
+    time, go_on = Time(), threading.Event()
+
+    async def scene() -> None:
+        first, second = workers(url_issuer, shelf, time.clocks, 2)
+        async with running(first, second):
+            await until(all_hold([first, second], "old"))
+            fake_issuer.answer.before = go_on.wait
+            time.passes(299)  # not yet due in the second, which would wait for its turn
+            asking = asyncio.create_task(first.refresh("idp"))
+            await until(lambda: len(fake_issuer.requests) == 2)
+            fake_issuer.answer = replace(fake_issuer.answer, body=jwks("old", "new"), before=lambda: None)
+            time.passes(0.1)
+            coming = second.need("idp", "new") if asks == "a token" else second.refresh("idp", since=time.wall)
+            waiting = asyncio.create_task(coming)
+            await asyncio.sleep(0.05)
+            time.passes(0.1)
+            go_on.set()
+            assert await asking
+            assert await waiting
+            assert kids(second) == ["old", "new"]
+
+    play(scene())
+    assert len(fake_issuer.requests) == 3
+
+
 def test_an_outage_is_tried_by_one_worker_at_a_time(
     fake_issuer: Any, url_issuer: Issuer, jwks: Any, shelf: Path
 ) -> None:
@@ -622,12 +653,19 @@ def test_all_workers_asked_to_refresh_at_once_share_a_fetch_and_its_failure(
     fake_issuer.answer.body = jwks("a")
 
     async def scene() -> None:
-        stores = workers(url_issuer, shelf, Clocks())
-        await asyncio.gather(*(store.refresh("idp") for store in stores))
+        stores, clocks = workers(url_issuer, shelf, Clocks()), Clocks()
+
+        async def refresh_all() -> None:
+            """As the control process asks: all for the same moment, but some hear of it late."""
+            since = clocks.wall()
+            await asyncio.gather(*(store.refresh("idp", since=since) for store in stores[:-1]))
+            await stores[-1].refresh("idp", since=since)
+
+        await refresh_all()
         assert all_hold(stores, "a")()
         assert len(fake_issuer.requests) == 1
         fake_issuer.answer.status = 500
-        await asyncio.gather(*(store.refresh("idp") for store in stores))
+        await refresh_all()
         assert all_hold(stores, "a")()
         assert all(store.view()[0].failing for store in stores)
         assert len(fake_issuer.requests) == 2

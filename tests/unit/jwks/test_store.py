@@ -106,6 +106,31 @@ def test_an_unknown_kid_brings_the_new_key_at_once(fake_issuer: Any, url_issuer:
     play(scene())
 
 
+@pytest.mark.parametrize("asks", ["a token", "a person"])
+def test_a_fetch_that_left_before_a_key_was_published_does_not_stand_for_the_one_that_brings_it(
+    fake_issuer: Any, url_issuer: Issuer, jwks: Any, asks: str
+) -> None:
+    fake_issuer.answer.body = jwks("old")
+    clock, go_on = Clock(), threading.Event()
+
+    async def scene() -> None:
+        async with running(KeyStore([url_issuer], clocks=Clocks(clock))) as store:
+            await until(lambda: kids(store) == ["old"])
+            fake_issuer.answer.before = go_on.wait
+            clock.passes(300)
+            await until(lambda: len(fake_issuer.requests) == 2)
+            fake_issuer.answer = replace(fake_issuer.answer, body=jwks("old", "new"), before=lambda: None)
+            clock.passes(0.1)
+            asking = asyncio.create_task(store.need("idp", "new") if asks == "a token" else store.refresh("idp"))
+            await asyncio.sleep(0.05)
+            go_on.set()
+            assert await asking
+            assert kids(store) == ["old", "new"]
+
+    play(scene())
+    assert len(fake_issuer.requests) == 3
+
+
 def test_ten_thousand_unknown_kids_are_one_fetch_per_min_refetch(
     fake_issuer: Any, url_issuer: Issuer, jwks: Any
 ) -> None:
@@ -175,7 +200,9 @@ def test_a_fetch_that_hangs_is_waited_for_once(fake_issuer: Any, url_issuer: Iss
         await store.aclose()
 
     play(scene())
-    assert len(fake_issuer.requests) == 2
+    assert len(fake_issuer.requests) == 3, (
+        "what was asked 20 s before the second token came says nothing of its key"
+    )
 
 
 def test_a_failing_issuer_keeps_its_last_good_set_until_max_stale(

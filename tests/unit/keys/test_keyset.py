@@ -167,22 +167,28 @@ def test_a_weak_secret_or_another_algorithm_is_refused(secret: bytes, algorithms
 RSA_PRIVATE = rsa.generate_private_key(65537, 2048)
 PRIVATE = ec.generate_private_key(ec.SECP256R1())
 DER, SPKI = Encoding.DER, PublicFormat.SubjectPublicKeyInfo
+# A signature in DER ends with octets like any others, two of which are line breaks.
+CERTIFICATES = (
+    x509.CertificateBuilder(
+        subject_name=x509.Name([]),
+        issuer_name=x509.Name([]),
+        public_key=PRIVATE.public_key(),
+        serial_number=number,
+        not_valid_before=datetime(2030, 1, 1, tzinfo=UTC),
+        not_valid_after=datetime(2031, 1, 1, tzinfo=UTC),
+    )
+    .sign(PRIVATE, hashes.SHA256())
+    .public_bytes(DER)
+    for number in range(1, 20_000)
+)
 FILES = {
     "public key": PRIVATE.public_key().public_bytes(DER, SPKI),
     "RSA public key, PKCS #1": RSA_PRIVATE.public_key().public_bytes(DER, PublicFormat.PKCS1),
     "Ed25519 public key": ed25519.Ed25519PrivateKey.generate().public_key().public_bytes(DER, SPKI),
     "private key": PRIVATE.private_bytes(DER, PrivateFormat.PKCS8, NoEncryption()),
     "encrypted private key": PRIVATE.private_bytes(DER, PrivateFormat.PKCS8, BestAvailableEncryption(b"x")),
-    "certificate": x509.CertificateBuilder(
-        subject_name=x509.Name([]),
-        issuer_name=x509.Name([]),
-        public_key=PRIVATE.public_key(),
-        serial_number=1,
-        not_valid_before=datetime(2030, 1, 1, tzinfo=UTC),
-        not_valid_after=datetime(2031, 1, 1, tzinfo=UTC),
-    )
-    .sign(PRIVATE, hashes.SHA256())
-    .public_bytes(DER),
+    "certificate": next(CERTIFICATES),
+    "certificate that ends like a line": next(each for each in CERTIFICATES if each.endswith(b"\n")),
 }
 
 
@@ -190,7 +196,14 @@ FILES = {
 def test_a_key_or_a_certificate_in_der_is_no_secret(name: str) -> None:
     """CVE-2022-29217, CVE-2024-33663: what is public must not sign, however it is written."""
     der = FILES[name]
-    for spelling in (der, der + b"\n", b64encode(der), encodebytes(der), urlsafe_b64encode(der).rstrip(b"=")):
+    for spelling in (
+        der,
+        der + b"\n",
+        der + b"\r\n\0",
+        b64encode(der),
+        encodebytes(der),
+        urlsafe_b64encode(der).rstrip(b"="),
+    ):
         with pytest.raises(KeyRefusedError, match="in DER"):
             secret_keyset(spelling, ["HS256"])
 
@@ -203,7 +216,8 @@ def test_the_text_of_a_jwk_is_no_secret(document: dict[str, Any], indent: int | 
 
 
 @pytest.mark.parametrize(
-    "start", [b"0", b"0\x1e", b"0\x82\x01\x22", b"{", b"MFkwEwYHKoZIzj0CAQYI", b"{'kty': ", b"="]
+    "start",
+    [b"0", b"0\x1e", b"0\x82\x01\x22", b"{", b"MFkwEwYHKoZIzj0CAQYI", b"{'kty': ", b"=", b"MA==" + b" " * 40],
 )
 def test_a_secret_that_only_begins_like_a_key_is_one(start: bytes) -> None:
     assert secret_keyset(start + bytes(range(100, 132)), ["HS256"]).keys
