@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from jwtgate.authenticate import Credential
     from jwtgate.jwks import KeyStore, StatusStore
     from jwtgate.policy import Request
-    from jwtgate.validator.server import Headers
+    from jwtgate.validator.connection import Headers
     from jwtgate.validator.shadows import Shadows
 
 

@@ -22,11 +22,12 @@ from jwtgate.jwks import KeyStore, StatusStore
 from jwtgate.revocation import Standing
 from jwtgate.tokens import VerifiedTokens
 from jwtgate.validator.app import Validator
+from jwtgate.validator.connection import Request
 from jwtgate.validator.deny_file import DenyFile, RevocationAnswer
 from jwtgate.validator.measured import Measurements, Stopwatch
 from jwtgate.validator.respond import plain
 from jwtgate.validator.room import CacheRoom
-from jwtgate.validator.server import Request, serve
+from jwtgate.validator.server import serve
 from jwtgate.validator.shadows import shadows_of
 
 if TYPE_CHECKING:

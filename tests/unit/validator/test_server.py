@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from jwtgate.validator.server import MAX_REQUEST, Request, _Connection, _Desk
+from jwtgate.validator.connection import MAX_REQUEST, Connection, Request
+from jwtgate.validator.turns import Turns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -67,14 +68,14 @@ def talk(application: Application, *sent: bytes) -> list[Wire]:
     """One connection for each of `sent`, all of which arrive before anything is answered."""
 
     async def run() -> list[Wire]:
-        desk = _Desk(application, asyncio.get_running_loop())
+        turns = Turns(application, asyncio.get_running_loop())
         wires = []
         for data in sent:
-            wire, connection = Wire(), _Connection(desk)
+            wire, connection = Wire(), Connection(turns.take, set())
             connection.connection_made(wire)
             connection.data_received(data)
             wires.append(wire)
-        await desk.close()
+        await turns.end(5)
         return wires
 
     return asyncio.run(run())
@@ -108,12 +109,12 @@ def test_nginx_may_run_after_each_token_that_was_checked_in_vain() -> None:
         return DENIED if "forged" in question else ANSWER
 
     async def run() -> None:
-        desk = _Desk(Application(answer), asyncio.get_running_loop(), give_way=lambda: order.append("NGINX"))
+        turns = Turns(Application(answer), asyncio.get_running_loop(), give_way=lambda: order.append("NGINX"))
         for target in ("/forged-1", "/good", "/quick-forged", "/forged-2"):
-            connection = _Connection(desk)
+            connection = Connection(turns.take, set())
             connection.connection_made(Wire())
             connection.data_received(ask(target))
-        await desk.close()
+        await turns.end(5)
 
     asyncio.run(run())
     assert order == ["/quick-forged", "/forged-1", "NGINX", "/good", "/forged-2", "NGINX"]
@@ -157,8 +158,8 @@ def test_a_kept_connection_serves_many_requests() -> None:
     application = Application()
 
     async def run() -> bytes:
-        desk = _Desk(application, asyncio.get_running_loop())
-        wire, connection = Wire(), _Connection(desk)
+        turns = Turns(application, asyncio.get_running_loop())
+        wire, connection = Wire(), Connection(turns.take, set())
         connection.connection_made(wire)
         for number in range(3):
             request = ask(f"/{number}")
