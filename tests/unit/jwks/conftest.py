@@ -17,6 +17,7 @@ from jwtgate.plan import Issuer, JwksUrl, KeySource
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
 
 @dataclass
@@ -111,3 +112,9 @@ def issuer() -> Callable[..., Issuer]:
 @pytest.fixture
 def url_issuer(fake_issuer: FakeIssuer) -> Issuer:
     return make_issuer(JwksUrl(fake_issuer.url))
+
+
+@pytest.fixture
+def shelf(tmp_path: Path) -> Path:
+    """A directory that is not there yet."""
+    return tmp_path / "keys"

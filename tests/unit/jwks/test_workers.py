@@ -1,0 +1,254 @@
+"""How the workers that share a shelf make one fetch between them."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import subprocess
+import sys
+import threading
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from jwtgate.jwks import Clocks, KeyStore, merged
+from jwtgate.keys.freshness import Pace
+from support.scenes import Time, all_hold, fetched_once, kids, play, running, running_with, until, workers
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from typing import Any
+
+    from jwtgate.plan import Issuer
+
+
+def test_four_workers_make_one_fetch_per_interval(
+    fake_issuer: Any, url_issuer: Issuer, jwks: Any, shelf: Path
+) -> None:
+    fake_issuer.answer.body = jwks("a")
+    time = Time()
+
+    async def scene() -> None:
+        async with running_with(workers(url_issuer, shelf, time.clocks), "a") as stores:
+            for number in range(1, 4):
+                assert len(fake_issuer.requests) == number
+                fake_issuer.answer.body = jwks(str(number))
+                time.passes(280)
+                await until(all_hold(stores, str(number)))
+
+    play(scene())
+    assert len(fake_issuer.requests) == 4
+
+
+def test_a_removed_key_is_gone_from_all_workers_when_one_learns_of_it(
+    fake_issuer: Any, url_issuer: Issuer, jwks: Any, shelf: Path
+) -> None:
+    fake_issuer.answer.body = jwks("a")
+    time = Time()
+
+    async def scene() -> None:
+        async with running_with(workers(url_issuer, shelf, time.clocks), "a") as stores:
+            fake_issuer.answer.body = jwks("b")
+            time.passes(5)
+            await stores[2].refresh("idp")
+            await until(all_hold(stores, "b"))
+
+    play(scene())
+    assert len(fake_issuer.requests) == 2
+
+
+def test_random_kids_at_all_workers_are_one_fetch_per_min_refetch(
+    fake_issuer: Any, url_issuer: Issuer, jwks: Any, shelf: Path
+) -> None:
+    fake_issuer.answer.body = jwks("a")
+    time = Time()
+
+    async def scene() -> None:
+        async with running_with(workers(url_issuer, shelf, time.clocks), "a") as stores:
+            for number in range(1000):
+                time.passes(0.025)  # 25 s in all
+                await asyncio.gather(*(store.need("idp", f"random-{number}") for store in stores))
+
+    play(scene())
+    # The first fetch, and one at 0 s, 10 s and 20 s.
+    assert len(fake_issuer.requests) == 4
+
+
+@pytest.mark.parametrize("asks", ["a token", "a person"])
+def test_a_fetch_of_another_worker_that_left_before_a_key_was_published_does_not_stand_for_ours(
+    fake_issuer: Any, url_issuer: Issuer, jwks: Any, shelf: Path, asks: str
+) -> None:
+    fake_issuer.answer.body = jwks("old")
+    time, go_on = Time(), threading.Event()
+
+    async def scene() -> None:
+        first, second = workers(url_issuer, shelf, time.clocks, 2)
+        async with running(first, second):
+            await until(all_hold([first, second], "old"))
+            fake_issuer.answer.before = go_on.wait
+            time.passes(299)  # not yet due in the second, which would wait for its turn
+            asking = asyncio.create_task(first.refresh("idp"))
+            await until(lambda: len(fake_issuer.requests) == 2)
+            fake_issuer.answer = replace(fake_issuer.answer, body=jwks("old", "new"), before=lambda: None)
+            time.passes(0.1)
+            coming = second.need("idp", "new") if asks == "a token" else second.refresh("idp", since=time.wall)
+            waiting = asyncio.create_task(coming)
+            await asyncio.sleep(0.05)
+            time.passes(0.1)
+            go_on.set()
+            assert await asking
+            assert await waiting
+            assert kids(second) == ["old", "new"]
+
+    play(scene())
+    assert len(fake_issuer.requests) == 3
+
+
+def test_an_outage_is_tried_by_one_worker_at_a_time(
+    fake_issuer: Any, url_issuer: Issuer, jwks: Any, shelf: Path
+) -> None:
+    fake_issuer.answer.body = jwks("a")
+    time = Time()
+    issuer = replace(url_issuer, pace=Pace(retry_first=10, retry_most=10))
+
+    async def scene() -> None:
+        async with running_with(workers(issuer, shelf, time.clocks), "a") as stores:
+            fake_issuer.answer.status = 500
+            time.passes(300)
+            await until(lambda: all(store.view()[0].failing for store in stores))
+            assert merged(store.view() for store in stores)[0].failures == 1
+            assert len(fake_issuer.requests) == 2
+            assert {store.view()[0].last_error for store in stores} == {
+                f"{fake_issuer.url}: answered with status 500, expected 200"
+            }
+
+    play(scene())
+
+
+def test_the_time_of_an_error_is_when_it_last_happened_in_whichever_worker(
+    fake_issuer: Any, url_issuer: Issuer, jwks: Any, shelf: Path
+) -> None:
+    fake_issuer.answer.body = jwks("a")
+    time = Time()
+
+    async def scene() -> None:
+        first, second = workers(url_issuer, shelf, time.clocks, 2)
+        for store in (first, second):
+            await store.refresh("idp")
+        fake_issuer.answer.status = 500
+        for _ in range(3):
+            time.passes(100)
+            await first.refresh("idp")
+            assert first.view()[0].last_error_at == time.wall
+        happened = time.wall
+        time.passes(1)
+        await second.need("idp", "b")
+        time.passes(9.5)
+        assert second.view()[0].last_error_at == happened + 1
+        await first.need("idp", "c")
+        assert first.view()[0].last_error_at == happened + 1
+        for store in (first, second):
+            await store.aclose()
+
+    play(scene())
+    assert len(fake_issuer.requests) == 6
+
+
+def test_all_workers_asked_to_refresh_at_once_share_a_fetch_and_its_failure(
+    fake_issuer: Any, url_issuer: Issuer, jwks: Any, shelf: Path
+) -> None:
+    fake_issuer.answer.body = jwks("a")
+
+    async def scene() -> None:
+        stores, clocks = workers(url_issuer, shelf, Clocks()), Clocks()
+
+        async def refresh_all() -> None:
+            """As the control process asks: all for the same moment, but some hear of it late."""
+            since = clocks.wall()
+            await asyncio.gather(*(store.refresh("idp", since=since) for store in stores[:-1]))
+            await stores[-1].refresh("idp", since=since)
+
+        await refresh_all()
+        assert all_hold(stores, "a")()
+        assert len(fake_issuer.requests) == 1
+        fake_issuer.answer.status = 500
+        await refresh_all()
+        assert all_hold(stores, "a")()
+        assert all(store.view()[0].failing for store in stores)
+        assert len(fake_issuer.requests) == 2
+        await stores[0].refresh("idp")
+        assert len(fake_issuer.requests) == 3, "an older failure stands for nothing"
+        await asyncio.gather(*(store.aclose() for store in stores))
+
+    play(scene())
+
+
+def test_a_worker_that_is_killed_in_the_middle_leaves_the_lock_to_the_others(
+    fake_issuer: Any, url_issuer: Issuer, jwks: Any, shelf: Path
+) -> None:
+    fake_issuer.answer.body = jwks("a")
+    fetched_once(url_issuer, shelf, Clocks())
+    (lock,) = shelf.glob("*.lock")
+    fake_issuer.answer.body = jwks("b")
+    hold = "import fcntl, sys; f = open(sys.argv[1]); fcntl.flock(f, 2); print(flush=True); sys.stdin.read()"
+    command = [sys.executable, "-c", hold, str(lock)]
+
+    async def scene(holder: subprocess.Popen[bytes]) -> None:
+        store = KeyStore([url_issuer], directory=shelf, patience=0.2)
+        await store.refresh("idp")
+        assert kids(store) == ["a"]
+        holder.kill()
+        await until(lambda: kids(store) == ["b"])
+        await store.aclose()
+
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+        assert holder.stdout is not None
+        holder.stdout.readline()
+        try:
+            play(scene(holder))
+        finally:
+            holder.kill()
+
+
+def test_a_damaged_ledger_costs_a_fetch_and_nothing_else(
+    fake_issuer: Any, url_issuer: Issuer, jwks: Any, shelf: Path
+) -> None:
+    fake_issuer.answer.body = jwks("a")
+    fetched_once(url_issuer, shelf, Clocks())
+    (lock,) = shelf.glob("*.lock")
+    lock.write_bytes(b"\xff{")
+
+    async def scene() -> None:
+        store = KeyStore([url_issuer], directory=shelf)
+        await store.need("idp", "a")
+        await store.need("idp", "b")
+        assert kids(store) == ["a"]
+        await store.aclose()
+
+    play(scene())
+    assert len(fake_issuer.requests) == 2
+    with lock.open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        assert os.fstat(file.fileno()).st_size > 2
+
+
+@pytest.mark.parametrize("jump", [-1_000_000, 1_000_000])
+def test_a_wall_clock_that_jumps_changes_nothing_for_running_workers(
+    fake_issuer: Any, url_issuer: Issuer, jwks: Any, shelf: Path, jump: float
+) -> None:
+    fake_issuer.answer.body = jwks("a")
+    time = Time()
+
+    async def scene() -> None:
+        async with running_with(workers(url_issuer, shelf, time.clocks, 2), "a") as stores:
+            time.wall += jump
+            await asyncio.sleep(1.5)
+            assert [kids(store) for store in stores] == [["a"], ["a"]]
+            assert len(fake_issuer.requests) == 1
+            fake_issuer.answer.body = jwks("a", "b")
+            time.passes(280)
+            await until(all_hold(stores, "a", "b"))
+
+    play(scene())
