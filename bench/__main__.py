@@ -21,10 +21,10 @@ from rich.markdown import Markdown
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from bench import report
-from bench.bench import bench
 from bench.machine import description
 from bench.minting import KEPT
 from bench.scenarios import SCENARIOS, costs
+from bench.workbench import set_up
 
 _RESULTS = KEPT / "results"
 _A_DAY = 24 * 3600
@@ -71,7 +71,7 @@ def _measure(name: str, console: Console, *, rounds: int, seconds: int, quick: b
             if not console.is_terminal:
                 print(f"{time.strftime('%H:%M:%S')} {name}: {what}", flush=True)
 
-        with bench(rounds=rounds, seconds=seconds, step=step, quick=quick) as ready:
+        with set_up(rounds=rounds, seconds=seconds, step=step, quick=quick) as ready:
             return SCENARIOS[name].measure(ready)
 
 

@@ -9,7 +9,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.machine import OTHER_CORE
+from bench.machine import OTHER_CORE, command_on
 
 # wrk calls `request` for each request and `done` at the end. `tokens` is a file with one on each line; the first
 # `offset` are left out, and no more than `limit` are read. `order` is a file of line numbers, from 1: the tokens
@@ -37,12 +37,16 @@ function request()
   return wrk.format("GET", nil, headers[(turn - 1) % #headers + 1])
 end
 @DELAY@
+"""
+_DONE = """
 function done(summary, latency, requests)
   local errors = summary.errors
   io.write(string.format(
-    '\\n{"requests": %d, "microseconds": %d, "p50": %d, "p99": %d, "p999": %d, "refused": %d, "failed": %d}\\n',
+    '\\n{"requests": %d, "microseconds": %d, "p50": %d, "p99": %d, "p999": %d, "refused": %d, ',
     summary.requests, summary.duration, latency:percentile(50), latency:percentile(99), latency:percentile(99.9),
-    errors.status, errors.connect + errors.read + errors.write + errors.timeout))
+    errors.status))
+  io.write(string.format('"errors": {"connect": %d, "read": %d, "write": %d, "timeout": %d}}\\n',
+    errors.connect, errors.read, errors.write, errors.timeout))
 end
 """
 
@@ -61,8 +65,19 @@ class Tokens:
 
 
 @dataclass(frozen=True, slots=True)
+class MadeTokens:
+    """Tokens that wrk makes itself: Lua that defines `request`."""
+
+    lua: str
+
+
+@dataclass(frozen=True, slots=True)
 class Load:
-    """What one run of wrk came to. Latencies in microseconds. `refused`: answers other than 2xx and 3xx."""
+    """What one run of wrk came to. Latencies in microseconds. `refused`: answers other than 2xx and 3xx.
+
+    `errors`: requests without an answer, by what failed: `connect`, `read` (that includes a connection that the
+    other side has closed), `write`, `timeout`.
+    """
 
     requests: int
     seconds: float
@@ -70,7 +85,12 @@ class Load:
     p99: float
     p999: float
     refused: int
-    failed: int
+    errors: dict[str, int]
+
+    @property
+    def failed(self) -> int:
+        """Requests without an answer."""
+        return sum(self.errors.values())
 
     @property
     def per_second(self) -> float:
@@ -79,40 +99,36 @@ class Load:
 
 
 class Generator:
-    """A wrk that has been started: one thread on one core. `result` waits for its end."""
+    """A wrk that has been started, on one core (None: on all). `result` waits for its end."""
 
     def __init__(
         self,
         url: str,
-        tokens: Tokens,
+        tokens: Tokens | MadeTokens,
         *,
         connections: int,
         seconds: int,
         offset: int = 0,
         start: int = 0,
         pause: int = 0,
-        core: int = OTHER_CORE,
+        core: int | None = OTHER_CORE,
+        threads: int = 1,
     ) -> None:
         wrk = shutil.which("wrk")
         if wrk is None:
             raise SystemExit("the benchmark needs wrk: sudo apt-get install wrk")
-        script = _SCRIPT
-        for name, value in {
-            "OFFSET": offset,
-            "LIMIT": tokens.distinct,
-            "TOKENS": tokens.file.absolute(),
-            "ORDER": tokens.order.absolute() if tokens.order else "",
-            "START": start,
-            "DELAY": f"function delay() return {pause} end" if pause else "",
-        }.items():
-            script = script.replace(f"@{name}@", str(value))
+        if isinstance(tokens, MadeTokens):
+            script = tokens.lua
+        else:
+            script = _requests(tokens, offset=offset, start=start, pause=pause)
         with tempfile.NamedTemporaryFile("w", suffix=".lua", delete=False) as file:
-            file.write(script)
+            file.write(script + _DONE)
         self._script = Path(file.name)
         self._patience = seconds + 60
         self._process = subprocess.Popen(
             [
-                *("taskset", "-c", str(core), wrk, "-t1", f"-c{connections}", f"-d{seconds}s"),
+                *command_on(core),
+                *(wrk, f"-t{threads}", f"-c{connections}", f"-d{seconds}s"),
                 *("--timeout", "10s", "-s", file.name, url),
             ],
             stdout=subprocess.PIPE,
@@ -133,8 +149,23 @@ class Generator:
         return Load(
             requests=answer["requests"],
             seconds=answer["microseconds"] / 1e6,
-            **{name: answer[name] for name in ("p50", "p99", "p999", "refused", "failed")},
+            **{name: answer[name] for name in ("p50", "p99", "p999", "refused", "errors")},
         )
+
+
+def _requests(tokens: Tokens, *, offset: int, start: int, pause: int) -> str:
+    """Lua that defines `request`."""
+    script = _SCRIPT
+    for name, value in {
+        "OFFSET": offset,
+        "LIMIT": tokens.distinct,
+        "TOKENS": tokens.file.absolute(),
+        "ORDER": tokens.order.absolute() if tokens.order else "",
+        "START": start,
+        "DELAY": f"function delay() return {pause} end" if pause else "",
+    }.items():
+        script = script.replace(f"@{name}@", str(value))
+    return script
 
 
 def run(url: str, tokens: Tokens, *, connections: int, seconds: int, offset: int = 0, start: int = 0) -> Load:

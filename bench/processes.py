@@ -20,9 +20,24 @@ def tree(pid: int) -> set[int]:
     return found
 
 
+def listens(pid: int, address: str) -> bool:
+    """Whether a process, or one below it, listens on `host:port` (IPv4), and nobody else in its place."""
+    port = int(address.rpartition(":")[2])
+    listening = set()
+    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        _, local, _, state, *_, inode = line.split()[:10]
+        if state == "0A" and int(local.rpartition(":")[2], 16) == port:
+            listening.add(f"socket:[{inode}]")
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # one of them has just ended
+        return any(
+            str(file.readlink()) in listening for each in tree(pid) for file in Path(f"/proc/{each}/fd").iterdir()
+        )
+    return False
+
+
 def cpu_seconds(pids: set[int]) -> float:
-    """User and system time that these processes have used, in seconds."""
-    return sum(_cpu_seconds(pid) for pid in pids)
+    """User and system time that these processes have used, in seconds; those that have ended are left out."""
+    return sum(used.user + used.system for used in usage_by_process(pids).values())
 
 
 class Usage(NamedTuple):
@@ -40,7 +55,7 @@ def usage_by_process(pids: set[int]) -> dict[int, Usage]:
     for pid in pids:
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):
             head, _, rest = Path(f"/proc/{pid}/stat").read_text().rpartition(")")
-            fields = rest.split()
+            fields = rest.split()  # behind the name, which may contain anything but ends with `)`: proc(5)
             switches = sum(
                 int(number)
                 for number in re.findall(r"ctxt_switches:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())
@@ -48,12 +63,6 @@ def usage_by_process(pids: set[int]) -> dict[int, Usage]:
             name = head.partition("(")[2]
             found[pid] = Usage(name, int(fields[11]) / _TICKS, int(fields[12]) / _TICKS, switches)
     return found
-
-
-def _cpu_seconds(pid: int) -> float:
-    # After the name, which may contain anything but ends with `)`: fields 14 and 15 of proc(5).
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / _TICKS
 
 
 def memory_bytes(pids: set[int]) -> int:

@@ -19,9 +19,9 @@ from typing import Any, Final
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
-from bench.machine import GATEWAY_CORE, OTHER_CORE, answers, free_port, running, wait_until
+from bench.machine import GATEWAY_CORE, OTHER_CORE, free_port, running
 from bench.markdown import table
-from bench.processes import cpu_seconds
+from bench.processes import cpu_seconds, listens
 from jwtgate.keys import generate_signing_key
 from jwtgate.nginx import find_nginx
 from jwtgate.plan import SIGNER_ALGORITHMS, SignerPlace
@@ -111,8 +111,8 @@ def _rates(place: SignerPlace, work: Path) -> dict[str, tuple[float, float]]:
         *where,
     ]
     command += ["--listen", f"127.0.0.1:{port}", *(part for name in ALGORITHMS for part in ("--algorithm", name))]
-    with running(command, GATEWAY_CORE, work / "signer.log") as process:
-        wait_until(lambda: answers(f"127.0.0.1:{port}"))
+    address = f"127.0.0.1:{port}"
+    with running(command, GATEWAY_CORE, work / "signer.log", lambda pid: listens(pid, address)) as process:
         store = open_store(place)
         found: dict[str, tuple[float, float]] = {}
         for algorithm in ALGORITHMS:

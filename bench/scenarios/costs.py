@@ -14,9 +14,9 @@ from bench.minting import ALGORITHMS
 from bench.systems import jwtgate
 
 if TYPE_CHECKING:
-    from bench.bench import Bench
     from bench.load import Tokens
     from bench.systems import Running
+    from bench.workbench import Bench
 
 TITLE = "What authentication costs"
 

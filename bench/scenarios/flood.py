@@ -15,8 +15,8 @@ from bench.markdown import spread, table, title
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from bench.bench import Bench
     from bench.systems import Running
+    from bench.workbench import Bench
 
 TITLE = "A flood of forged tokens"
 

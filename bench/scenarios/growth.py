@@ -18,7 +18,7 @@ from jwtgate.revocation import Denied, write_denied
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from bench.bench import Bench
+    from bench.workbench import Bench
 
 TITLE = "More routes, issuers, keys, revoked tokens"
 

@@ -13,8 +13,8 @@ from bench.processes import memory_bytes, tree
 from bench.systems import jwtgate
 
 if TYPE_CHECKING:
-    from bench.bench import Bench
     from bench.load import Tokens
+    from bench.workbench import Bench
 
 TITLE = "Memory"
 

@@ -12,7 +12,7 @@ from bench.markdown import LOAD_COLUMNS, load_cells, table
 from bench.systems import jwtgate
 
 if TYPE_CHECKING:
-    from bench.bench import Bench
+    from bench.workbench import Bench
 
 TITLE = "Policies"
 

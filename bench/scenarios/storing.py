@@ -11,7 +11,7 @@ from bench import cache_share
 from bench.goals import Goal
 
 if TYPE_CHECKING:
-    from bench.bench import Bench
+    from bench.workbench import Bench
 
 TITLE = "A storm of new tokens"
 

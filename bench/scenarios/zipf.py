@@ -12,7 +12,7 @@ from bench.load import Tokens
 from bench.markdown import LOAD_COLUMNS, load_cells, table, title
 
 if TYPE_CHECKING:
-    from bench.bench import Bench
+    from bench.workbench import Bench
 
 TITLE = "20,000 users, zipf-like"
 

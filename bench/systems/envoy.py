@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.machine import GATEWAY_CORE, answers, free_port, running, wait_until
+from bench.machine import GATEWAY_CORE, free_port, running
+from bench.processes import listens
 from bench.systems.setting import AUDIENCE, Running, Setting, issuer_of
 
 if TYPE_CHECKING:
@@ -42,8 +43,8 @@ def _envoy(setting: Setting, name: str, *, cached_tokens: int) -> Iterator[Runni
         *(str(Path(sys.executable).parent / "envoy"), "-c", str(configuration), "--concurrency", "1"),
         *("--log-level", "error", "--disable-hot-restart"),
     ]
-    with running(command, GATEWAY_CORE, directory / "log") as process:
-        wait_until(lambda: answers(address))
+    log = directory / "log"
+    with running(command, GATEWAY_CORE, log, lambda pid: listens(pid, address)) as process:
         yield Running(address, process.pid)
 
 

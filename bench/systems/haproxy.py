@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from jwt import PyJWK
 
-from bench.machine import GATEWAY_CORE, answers, free_port, running, wait_until
+from bench.machine import GATEWAY_CORE, free_port, running
+from bench.processes import listens
 from bench.systems.setting import AUDIENCE, Running, Setting, issuer_of
 
 if TYPE_CHECKING:
@@ -61,8 +62,10 @@ frontend gateway
 backend service
     server service {setting.service} maxconn 1024
 """)
-    with running(["haproxy", "-f", str(configuration)], GATEWAY_CORE, directory / "log") as process:
-        wait_until(lambda: answers(address))
+    log = directory / "log"
+    with running(
+        ["haproxy", "-f", str(configuration)], GATEWAY_CORE, log, lambda pid: listens(pid, address)
+    ) as process:
         yield Running(address, process.pid)
 
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import sys
 from typing import TYPE_CHECKING
 
-from bench.machine import GATEWAY_CORE, free_port, running, wait_until
+from bench.machine import GATEWAY_CORE, free_port, running
 from bench.systems.setting import AUDIENCE, Running, Setting, issuer_of
 from jwtgate.nginx.binary import packaged_nginx
 
@@ -69,9 +68,7 @@ def configuration(
 
 
 @contextlib.contextmanager
-def serve(
-    text: str, directory: Path, nginx: Path | None = None, *, core: int = GATEWAY_CORE, metrics: bool = False
-) -> Iterator[Running]:
+def serve(text: str, directory: Path, nginx: Path | None = None, *, metrics: bool = False) -> Iterator[Running]:
     """`jwtgate up` with this configuration, until the block ends. `metrics`: count for Prometheus."""
     address = f"127.0.0.1:{free_port()}"
     file = directory / "gateway.yaml"
@@ -79,13 +76,5 @@ def serve(
     file.write_text(f"listen: {address}\nadmin: {admin}\nrun_dir: {directory}/run\n{text}")
     command = [sys.executable, "-m", "jwtgate", "up", str(file), *(["--nginx", str(nginx)] if nginx else [])]
     log = directory / "log"
-    log.unlink(missing_ok=True)
-    with running(command, core, log) as process:
-        wait_until(lambda: _is_up(process.pid, log), patience=120)
-        yield Running(address, process.pid, log)
-
-
-def _is_up(pid: int, log: Path) -> bool:
-    if os.waitpid(pid, os.WNOHANG)[0]:
-        raise SystemExit(f"jwtgate did not start:\n{log.read_text()[-2000:]}")
-    return "serving on" in log.read_text()
+    with running(command, GATEWAY_CORE, log, lambda _: "serving on" in log.read_text(), patience=120) as process:
+        yield Running(address, process.pid)

@@ -6,7 +6,8 @@ import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.machine import GATEWAY_CORE, OTHER_CORE, answers, free_port, running, wait_until
+from bench.machine import GATEWAY_CORE, OTHER_CORE, free_port, running
+from bench.processes import listens
 from bench.systems.setting import AUDIENCE, Running, Setting, issuer_of
 from jwtgate.nginx import find_nginx
 from jwtgate.nginx.binary import packaged_nginx
@@ -34,8 +35,7 @@ def service(work: Path) -> Iterator[str]:
         "http { access_log off; keepalive_requests 1000000000; "
         f'server {{ listen {address} backlog=4096; location / {{ return 200 "ok"; }} }} }}'
     )
-    with _running(_own_nginx(), text, work / "service", OTHER_CORE):
-        wait_until(lambda: answers(address))
+    with _running(_own_nginx(), text, work / "service", address, OTHER_CORE):
         yield address
 
 
@@ -120,13 +120,12 @@ def _gateway(nginx: Path, setting: Setting, name: str, locations: str, head: str
         {locations}
     }}
 }}"""
-    with _running(nginx, text, setting.directory(name), GATEWAY_CORE) as pid:
-        wait_until(lambda: answers(address))
+    with _running(nginx, text, setting.directory(name), address, GATEWAY_CORE) as pid:
         yield Running(address, pid)
 
 
 @contextlib.contextmanager
-def _running(nginx: Path, text: str, directory: Path, core: int) -> Iterator[int]:
+def _running(nginx: Path, text: str, directory: Path, address: str, core: int) -> Iterator[int]:
     directory.mkdir(exist_ok=True)
     paths = "".join(
         f"{name}_temp_path {directory}/{name}; " for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
@@ -137,7 +136,7 @@ def _running(nginx: Path, text: str, directory: Path, core: int) -> Iterator[int
         "events { worker_connections 4096; }\n" + text.replace("http {", f"http {{ {paths}", 1) + "\n"
     )
     command = [str(nginx), "-p", str(directory), "-e", "stderr", "-c", str(configuration)]
-    with running(command, core, directory / "log") as process:
+    with running(command, core, directory / "log", lambda pid: listens(pid, address)) as process:
         yield process.pid
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -47,7 +47,6 @@ class Running:
 
     address: str
     pid: int
-    log: Path | None = field(default=None)
 
 
 def issuer_of(algorithm: str) -> str:

@@ -63,7 +63,7 @@ class Bench:
 
 
 @contextlib.contextmanager
-def bench(*, rounds: int, seconds: int, step: Callable[[str], None], quick: bool) -> Iterator[Bench]:
+def set_up(*, rounds: int, seconds: int, step: Callable[[str], None], quick: bool) -> Iterator[Bench]:
     """A work directory in memory, and the service."""
     with tempfile.TemporaryDirectory(prefix="jwtgate-bench-", dir="/dev/shm") as name:
         work = Path(name)
