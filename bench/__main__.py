@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.markdown import Markdown
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from bench import report
+from bench import report, results
 from bench.machine import description
 from bench.minting import KEPT
 from bench.scenarios import SCENARIOS, costs
@@ -53,15 +53,20 @@ def main() -> None:
     for name in [] if options.report else options.scenarios or SCENARIOS:
         if options.resume and _known(name):
             continue
-        data = _measure(name, console, rounds=options.rounds, seconds=options.seconds)
-        _file(name).write_text(json.dumps({"made": time.time(), "machine": description(), "data": data}))
+        about = results.provenance(rounds=options.rounds, seconds=options.seconds, machine=description())
+        saved = results.Saved(_RESULTS / f"{name}.unfinished.json", about)
+        if not options.resume:
+            saved.forget()
+        data = _measure(name, console, rounds=options.rounds, seconds=options.seconds, saved=saved)
+        results.write(_file(name), {**about, "data": data})
+        saved.forget()
         console.print(Markdown(SCENARIOS[name].markdown(data)))
     found = {name: known for name in SCENARIOS if (known := _known(name))}
     report.write(found, Path("docs/benchmarks"))
     console.print(report.goals_table(found))
 
 
-def _measure(name: str, console: Console, *, rounds: int, seconds: int, quick: bool = False) -> Any:
+def _measure(name: str, console: Console, *, rounds: int, seconds: int, saved: results.Saved | None = None) -> Any:
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task(name)
@@ -71,12 +76,12 @@ def _measure(name: str, console: Console, *, rounds: int, seconds: int, quick: b
             if not console.is_terminal:
                 print(f"{time.strftime('%H:%M:%S')} {name}: {what}", flush=True)
 
-        with set_up(rounds=rounds, seconds=seconds, step=step, quick=quick) as ready:
+        with set_up(rounds=rounds, seconds=seconds, step=step, quick=saved is None, saved=saved) as ready:
             return SCENARIOS[name].measure(ready)
 
 
 def _quick(output: Path | None) -> None:
-    data = _measure("costs", Console(stderr=True), rounds=2, seconds=1, quick=True)
+    data = _measure("costs", Console(stderr=True), rounds=2, seconds=1)
     Console().print(Markdown(costs.markdown(data)))
     if output:
         output.write_text(json.dumps(data))

@@ -11,11 +11,15 @@ from pathlib import Path
 
 from bench.machine import OTHER_CORE, command_on
 
-# wrk calls `request` for each request and `done` at the end. `tokens` is a file with one on each line; the first
-# `offset` are left out, and no more than `limit` are read. `order` is a file of line numbers, from 1: the tokens
-# in the order in which they are sent. `pause` are milliseconds that a connection waits between two requests.
+# wrk calls `request` for each request, once more beforehand to look at it, and `done` at the end. `tokens` is a
+# file with one on each line; the first `offset` are left out, and no more than `limit` are read. `order` is a file
+# of line numbers, from 1: the tokens in the order in which they are sent. `pause` are milliseconds that a
+# connection waits between two requests. `last`: with which turn the run ends early, so many tokens before the last
+# one as are to be spared; 0: with none. Answers that have already come are still read then, and each makes wrk ask
+# for one more request, hence these. The main thread, which sleeps until the end, is woken as if somebody had
+# pressed Ctrl-C, so that wrk's times are right.
 _SCRIPT = """
-local skip, limit, headers, order = @OFFSET@, @LIMIT@, {}, {}
+local skip, limit, headers, order, last = @OFFSET@, @LIMIT@, {}, {}, 0
 for token in io.lines("@TOKENS@") do
   if skip > 0 then
     skip = skip - 1
@@ -28,13 +32,27 @@ end
 if "@ORDER@" ~= "" then
   for line in io.lines("@ORDER@") do order[#order + 1] = tonumber(line) end
 end
-local turn = @START@
+if @SPARE@ > 0 then last = math.max(2, @START@ + #headers - @SPARE@) end
+local ffi = require("ffi")
+ffi.cdef("int getpid(void); int kill(int, int);")
+turn = @START@
 function request()
   turn = turn + 1
+  if turn == last then
+    wrk.thread:stop()
+    ffi.C.kill(ffi.C.getpid(), 2)
+  end
   if #order > 0 then
     return wrk.format("GET", nil, headers[order[(turn - 1) % #order + 1]])
   end
   return wrk.format("GET", nil, headers[(turn - 1) % #headers + 1])
+end
+local threads = {}
+function setup(thread) threads[#threads + 1] = thread end
+function taken()
+  local sum = 0
+  for _, thread in ipairs(threads) do sum = sum + thread:get("turn") - @START@ end
+  return sum
 end
 @DELAY@
 """
@@ -42,9 +60,9 @@ _DONE = """
 function done(summary, latency, requests)
   local errors = summary.errors
   io.write(string.format(
-    '\\n{"requests": %d, "microseconds": %d, "p50": %d, "p99": %d, "p999": %d, "refused": %d, ',
+    '\\n{"requests": %d, "microseconds": %d, "p50": %d, "p99": %d, "p999": %d, "taken": %d, "refused": %d, ',
     summary.requests, summary.duration, latency:percentile(50), latency:percentile(99), latency:percentile(99.9),
-    errors.status))
+    taken and taken() or 0, errors.status))
   io.write(string.format('"errors": {"connect": %d, "read": %d, "write": %d, "timeout": %d}}\\n',
     errors.connect, errors.read, errors.write, errors.timeout))
 end
@@ -55,13 +73,16 @@ end
 class Tokens:
     """What to send: a file with a token on each line (`-`: none), and which of them.
 
-    With `distinct` tokens in turn. `fresh`: none of them twice, over all runs with these tokens.
+    `distinct` tokens in turn, from line `first` (0 is the first) on. `once`: a run ends when they are used up, so
+    that none comes twice in it. `fresh`: so many for each run, and none of them twice over all runs.
     """
 
     file: Path
     distinct: int
     fresh: bool = False
     order: Path | None = None
+    first: int = 0
+    once: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +96,7 @@ class MadeTokens:
 class Load:
     """What one run of wrk came to. Latencies in microseconds. `refused`: answers other than 2xx and 3xx.
 
+    `taken`: turns that were begun; some of them got no answer before the end (0 with MadeTokens).
     `errors`: requests without an answer, by what failed: `connect`, `read` (that includes a connection that the
     other side has closed), `write`, `timeout`.
     """
@@ -84,6 +106,7 @@ class Load:
     p50: float
     p99: float
     p999: float
+    taken: int
     refused: int
     errors: dict[str, int]
 
@@ -120,7 +143,7 @@ class Generator:
         if isinstance(tokens, MadeTokens):
             script = tokens.lua
         else:
-            script = _requests(tokens, offset=offset, start=start, pause=pause)
+            script = _requests(tokens, offset=offset, start=start, pause=pause, spare=2 * connections)
         with tempfile.NamedTemporaryFile("w", suffix=".lua", delete=False) as file:
             file.write(script + _DONE)
         self._script = Path(file.name)
@@ -149,19 +172,20 @@ class Generator:
         return Load(
             requests=answer["requests"],
             seconds=answer["microseconds"] / 1e6,
-            **{name: answer[name] for name in ("p50", "p99", "p999", "refused", "errors")},
+            **{name: answer[name] for name in ("p50", "p99", "p999", "taken", "refused", "errors")},
         )
 
 
-def _requests(tokens: Tokens, *, offset: int, start: int, pause: int) -> str:
+def _requests(tokens: Tokens, *, offset: int, start: int, pause: int, spare: int) -> str:
     """Lua that defines `request`."""
     script = _SCRIPT
     for name, value in {
-        "OFFSET": offset,
+        "OFFSET": tokens.first + offset,
         "LIMIT": tokens.distinct,
         "TOKENS": tokens.file.absolute(),
         "ORDER": tokens.order.absolute() if tokens.order else "",
         "START": start,
+        "SPARE": spare if tokens.fresh or tokens.once else 0,
         "DELAY": f"function delay() return {pause} end" if pause else "",
     }.items():
         script = script.replace(f"@{name}@", str(value))

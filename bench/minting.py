@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
+import shutil
+import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
@@ -24,6 +27,8 @@ KEPT: Final = Path(".bench")
 
 _LIFETIME = 48 * 3600
 _CHUNK = 2000
+# Tokens that come again are numbered from 0, tokens that come once from here: so none is both.
+_FRESH_FROM = 10_000_000
 
 
 def keys() -> dict[str, SigningKey]:
@@ -34,7 +39,8 @@ def keys() -> dict[str, SigningKey]:
     for algorithm in ALGORITHMS:
         path = directory / f"{algorithm}.pem"
         if not path.exists():
-            _drop_tokens(algorithm)
+            for kind in ("repeated", "fresh"):
+                _file(algorithm, kind).unlink(missing_ok=True)
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with os.fdopen(descriptor, "wb") as file:
                 file.write(serialise_signing_key(generate_signing_key(algorithm), None))
@@ -44,23 +50,39 @@ def keys() -> dict[str, SigningKey]:
 
 def token_file(algorithm: str, number: int) -> Path:
     """A file with at least `number` distinct tokens, one on each line, valid for a day at least."""
-    directory = KEPT / "tokens"
-    directory.mkdir(parents=True, exist_ok=True)
-    path = directory / f"{algorithm}.txt"
-    meant = directory / f"{algorithm}.json"
-    have = json.loads(meant.read_text()) if meant.exists() and path.exists() else {"number": 0, "made": 0}
-    if have["made"] < time.time() - _LIFETIME / 2:
-        _drop_tokens(algorithm)
-        have = {"number": 0, "made": int(time.time())}
-    if have["number"] < number:
-        _append(path, algorithm, range(have["number"], number), have["made"])
-        meant.write_text(json.dumps({"number": number, "made": have["made"]}))
+    return at_least(_file(algorithm, "repeated"), number, keys()[algorithm])
+
+
+def fresh_file(algorithm: str, number: int) -> Path:
+    """The same, of tokens of which none is in `token_file`."""
+    return at_least(_file(algorithm, "fresh"), number, keys()[algorithm], first=_FRESH_FROM)
+
+
+def at_least(path: Path, number: int, key: SigningKey, *, first: int = 0) -> Path:
+    """Make a file hold at least `number` tokens, numbered from `first`. Those that it has stay, if they are young.
+
+    The file is written under another name, and gets its own when it is whole: who is interrupted leaves the former
+    one, and who reads it meanwhile goes on with that. ValueError if not all tokens are different.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    have, made = _state(path)
+    if made < time.time() - _LIFETIME / 2:
+        have, made = 0, int(time.time())
+    if have >= number:
+        return path
+    with tempfile.TemporaryDirectory(dir=path.parent) as directory:
+        whole = Path(directory) / path.name
+        if have:
+            shutil.copyfile(path, whole)
+        _append(whole, key, range(first + have, first + number), made)
+        _assert_distinct(whole, number)
+        whole.replace(path)
     return path
 
 
 def forged_file(algorithm: str) -> Path:
     """Tokens with everything right but the signature: each has another token's, of the same length."""
-    path = KEPT / "tokens" / f"{algorithm}-forged.txt"
+    path = _file(algorithm, "forged")
     tokens = list(lines(token_file(algorithm, 10_000), 10_000))
     signatures = [token.rpartition(".")[2] for token in tokens]
     with path.open("w") as file:
@@ -71,29 +93,47 @@ def forged_file(algorithm: str) -> Path:
 
 def no_token_file() -> Path:
     """For what wants no token."""
-    path = KEPT / "tokens" / "none.txt"
+    path = _file("none", "none")
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("-\n")
     return path
 
 
-def _append(path: Path, algorithm: str, numbers: range, made: int) -> None:
-    key = serialise_signing_key(keys()[algorithm], None)
+def _file(algorithm: str, kind: str) -> Path:
+    return KEPT / "tokens" / f"{algorithm}-{kind}.txt"
+
+
+def _state(path: Path) -> tuple[int, int]:
+    """How many tokens a file holds, and when the first of them was made; (0, 0) if there is none."""
+    if not path.exists():
+        return 0, 0
+    with path.open("rb") as file:
+        head = file.readline()
+        have = sum(chunk.count(b"\n") for chunk in iter(partial(file.read, 1 << 20), b"")) + 1
+    payload = head.split(b".")[1]
+    return have, json.loads(base64.urlsafe_b64decode(payload + b"=" * (-len(payload) % 4)))["iat"]
+
+
+def _append(path: Path, key: SigningKey, numbers: range, made: int) -> None:
+    pem = serialise_signing_key(key, None)
     chunks = [numbers[start : start + _CHUNK] for start in range(0, len(numbers), _CHUNK)]
     with ProcessPoolExecutor(os.cpu_count()) as pool, path.open("a") as file:
-        for tokens in pool.map(partial(_mint, pem=key, algorithm=algorithm, made=made), chunks):
+        for tokens in pool.map(partial(_mint, pem=pem, algorithm=key.algorithm, made=made), chunks):
             file.writelines(f"{token}\n" for token in tokens)
 
 
 def _mint(numbers: range, pem: bytes, algorithm: str, made: int) -> list[str]:
     key = load_signing_key(pem, algorithm, None)
     claims = {"iss": issuer_of(algorithm), "aud": AUDIENCE, "iat": made, "exp": made + _LIFETIME}
-    return [mint(claims | {"sub": f"user-{number}", "jti": f"token-{number:08}"}, key) for number in numbers]
+    # All of one length, so that all cost the same.
+    return [mint(claims | {"sub": f"user-{number:08}", "jti": f"token-{number:08}"}, key) for number in numbers]
 
 
-def _drop_tokens(algorithm: str) -> None:
-    for suffix in ("txt", "json"):
-        (KEPT / "tokens" / f"{algorithm}.{suffix}").unlink(missing_ok=True)
+def _assert_distinct(path: Path, number: int) -> None:
+    with path.open("rb") as file:
+        different = len({hash(line) for line in file})  # 64 bits of each: two alike by chance are 1 in 10⁸ runs
+    if different != number:
+        raise ValueError(f"{path}: {different:,} different tokens, and {number:,} were to be made")
 
 
 def lines(path: Path, number: int) -> Iterator[str]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench import minting
+from bench.interleaved import REPEATS
 from bench.load import Tokens
 from bench.systems import SYSTEMS, Setting
 from bench.systems.nginx import service
@@ -17,6 +18,7 @@ from bench.systems.nginx import service
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from bench.results import Saved
     from bench.systems import Running
     from jwtgate.keys import SigningKey
 
@@ -32,6 +34,7 @@ class Bench:
     seconds: int
     step: Callable[[str], None]
     quick: bool = False
+    saved: Saved | None = None  # samples of `interleaved.measure`
 
     def setting(self, staleness: int = 60) -> Setting:
         """What systems are started with."""
@@ -57,16 +60,19 @@ class Bench:
         return Tokens(minting.no_token_file(), 1)
 
     def fresh(self, algorithm: str, a_run: int, runs: int) -> Tokens:
-        """Tokens of which none is sent twice: so many for each run."""
-        self.step(f"minting {algorithm}: {a_run * runs:,}")
-        return Tokens(minting.token_file(algorithm, a_run * runs), a_run, fresh=True)
+        """Tokens of which none is sent twice: so many for each run, and for samples that are repeated."""
+        number = a_run * (runs + REPEATS)
+        self.step(f"minting {algorithm}: {number:,}")
+        return Tokens(minting.fresh_file(algorithm, number), a_run, fresh=True)
 
 
 @contextlib.contextmanager
-def set_up(*, rounds: int, seconds: int, step: Callable[[str], None], quick: bool) -> Iterator[Bench]:
+def set_up(
+    *, rounds: int, seconds: int, step: Callable[[str], None], quick: bool, saved: Saved | None = None
+) -> Iterator[Bench]:
     """A work directory in memory, and the service."""
     with tempfile.TemporaryDirectory(prefix="jwtgate-bench-", dir="/dev/shm") as name:
         work = Path(name)
         work.chmod(0o711)  # as root, NGINX's workers are somebody else
         with service(work) as backend:
-            yield Bench(work, backend, minting.keys(), rounds, seconds, step, quick)
+            yield Bench(work, backend, minting.keys(), rounds, seconds, step, quick, saved)

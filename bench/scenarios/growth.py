@@ -61,7 +61,7 @@ def measure(bench: Bench) -> list[dict[str, Any]]:
             path = "/all/" if "issuers, " in name else "/es256/"
             rows.append(Row(name, repeated("ES256"), gateway, path, often, warm=1))
             rows.append(Row(name, new("ES256"), gateway, path, fresh))
-        return take_turns(rows, rounds=bench.rounds, seconds=bench.seconds, step=bench.step)
+        return take_turns(rows, rounds=bench.rounds, seconds=bench.seconds, step=bench.step, saved=bench.saved)
 
 
 _ROUTE_OF_ALL = "  - {path: /all/, upstream: service, policy: all, identity: {X-User: sub}}"

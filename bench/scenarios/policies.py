@@ -46,7 +46,7 @@ def measure(bench: Bench) -> list[dict[str, Any]]:
             text = jwtgate.configuration(setting, policies=policy, routes=route)
             gateway = stack.enter_context(jwtgate.serve(text, setting.directory(f"policies-{number}")))
             rows.append(Row(name, LABEL, gateway, "/wanted/", known, warm=3))
-        return take_turns(rows, rounds=bench.rounds, seconds=bench.seconds, step=bench.step)
+        return take_turns(rows, rounds=bench.rounds, seconds=bench.seconds, step=bench.step, saved=bench.saved)
 
 
 def goals(rows: list[dict[str, Any]]) -> list[Goal]:

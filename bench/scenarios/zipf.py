@@ -36,7 +36,7 @@ def measure(bench: Bench) -> list[dict[str, Any]]:
             Row("jwtgate", LABEL, running["jwtgate"], "/es256/", tokens, warm=STALENESS + 2, seconds=10),
             *(Row(peer, LABEL, running[peer], "/es256/", tokens, warm=2, seconds=4) for peer in PEERS),
         ]
-        return take_turns(rows, rounds=min(bench.rounds, 3), seconds=10, step=bench.step)
+        return take_turns(rows, rounds=min(bench.rounds, 3), seconds=10, step=bench.step, saved=bench.saved)
 
 
 def goals(rows: list[dict[str, Any]]) -> list[Goal]:
