@@ -1,56 +1,61 @@
-"""Measure the gateway beside what people would use instead, and write the report.
-
-script/bench                  everything: about 25 minutes, writes docs/benchmarks/gateway.md and its plots
-script/bench flood zipf       these scenarios only; the report keeps the others' figures of the same day
-script/bench --resume         what has no figures of this day yet
-script/bench --report         the report from the figures that there are
-script/bench --quick          the harness in half a minute; prints, writes nothing
-"""
+"""`python -m bench`: see arguments.DESCRIPTION."""
 
 from __future__ import annotations
 
-import argparse
 import json
-import os
+import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.markdown import Markdown
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from bench import report, results
-from bench.machine import description
+from bench.arguments import parsed
+from bench.interrupted import alone, stop_as_by_ctrl_c
+from bench.machine import description, two_cores
 from bench.minting import KEPT
 from bench.scenarios import SCENARIOS, costs
 from bench.workbench import set_up
+
+if TYPE_CHECKING:
+    from argparse import Namespace
 
 _RESULTS = KEPT / "results"
 _A_DAY = 24 * 3600
 
 
 def main() -> None:
-    """Run what was asked for."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("scenarios", nargs="*", metavar="SCENARIO", help=", ".join(SCENARIOS))
-    parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--resume", action="store_true")
-    parser.add_argument("--report", action="store_true")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=int, default=2, help="of one run")
-    parser.add_argument("--json", type=Path, help="with --quick: write the figures there")
-    options = parser.parse_args()
-    if unknown := set(options.scenarios) - set(SCENARIOS):
-        parser.error(f"no such scenario: {', '.join(sorted(unknown))}. There are {', '.join(SCENARIOS)}")
-    if len(os.sched_getaffinity(0)) < 2:
-        raise SystemExit("the benchmark needs two cores")
+    """Run what was asked for. SystemExit with 130 when it was stopped."""
+    options = parsed()
+    stop_as_by_ctrl_c()
+    try:
+        _run(options)
+    except KeyboardInterrupt:
+        kept = "" if options.quick else " What was measured before is kept for a day: go on with --resume."
+        print(f"stopped.{kept}", file=sys.stderr)
+        raise SystemExit(130) from None
+
+
+def _run(options: Namespace) -> None:
+    if options.report:
+        _report(Console(stderr=True))
+        return
+    two_cores()
+    # The tests are made to run side by side.
+    with alone(KEPT, patience=60 if options.quick else 0):
+        _measure_all(options)
+
+
+def _measure_all(options: Namespace) -> None:
     if options.quick:
         _quick(options.json)
         return
     _RESULTS.mkdir(parents=True, exist_ok=True)
     console = Console(stderr=True)
-    for name in [] if options.report else options.scenarios or SCENARIOS:
+    for name in options.scenarios or SCENARIOS:
         if options.resume and _known(name):
             continue
         about = results.provenance(rounds=options.rounds, seconds=options.seconds, machine=description())
@@ -61,7 +66,13 @@ def main() -> None:
         results.write(_file(name), {**about, "data": data})
         saved.forget()
         console.print(Markdown(SCENARIOS[name].markdown(data)))
+    _report(console)
+
+
+def _report(console: Console) -> None:
     found = {name: known for name in SCENARIOS if (known := _known(name))}
+    if not found:
+        raise SystemExit(f"there are no figures of the last day in {_RESULTS}: run script/bench first")
     report.write(found, Path("docs/benchmarks"))
     console.print(report.goals_table(found))
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
-import tempfile
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bench.machine import OTHER_CORE, command_on
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 # wrk calls `request` for each request, once more beforehand to look at it, and `done` at the end. `tokens` is a
 # file with one on each line; the first `offset` are left out, and no more than `limit` are read. `order` is a file
@@ -144,20 +147,21 @@ class Generator:
             script = tokens.lua
         else:
             script = _requests(tokens, offset=offset, start=start, pause=pause, spare=2 * connections)
-        with tempfile.NamedTemporaryFile("w", suffix=".lua", delete=False) as file:
-            file.write(script + _DONE)
-        self._script = Path(file.name)
+        file = os.memfd_create("wrk.lua")  # leaves nothing behind, however we end
+        os.write(file, (script + _DONE).encode())
         self._patience = seconds + 60
         self._process = subprocess.Popen(
             [
                 *command_on(core),
                 *(wrk, f"-t{threads}", f"-c{connections}", f"-d{seconds}s"),
-                *("--timeout", "10s", "-s", file.name, url),
+                *("--timeout", "10s", "-s", f"/proc/self/fd/{file}", url),
             ],
+            pass_fds=[file],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
         )
+        os.close(file)
 
     def result(self) -> Load:
         """What it came to. SystemExit with wrk's own words when it failed."""
@@ -165,7 +169,6 @@ class Generator:
             said, complaint = self._process.communicate(timeout=self._patience)
         finally:
             self._process.kill()
-            self._script.unlink(missing_ok=True)
         if self._process.returncode:
             raise SystemExit(f"wrk failed: {complaint or said}")
         answer = json.loads(said.strip().splitlines()[-1])

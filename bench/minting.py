@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from bench.machine import end_with_parent
 from bench.systems import AUDIENCE, issuer_of
 from jwtgate.keys import generate_signing_key, load_signing_key, serialise_signing_key
 from jwtgate.tokens import mint
@@ -117,7 +118,7 @@ def _state(path: Path) -> tuple[int, int]:
 def _append(path: Path, key: SigningKey, numbers: range, made: int) -> None:
     pem = serialise_signing_key(key, None)
     chunks = [numbers[start : start + _CHUNK] for start in range(0, len(numbers), _CHUNK)]
-    with ProcessPoolExecutor(os.cpu_count()) as pool, path.open("a") as file:
+    with ProcessPoolExecutor(os.cpu_count(), initializer=end_with_parent) as pool, path.open("a") as file:
         for tokens in pool.map(partial(_mint, pem=pem, algorithm=key.algorithm, made=made), chunks):
             file.writelines(f"{token}\n" for token in tokens)
 

@@ -4,19 +4,19 @@ on the terminal that says what is happening."""
 from __future__ import annotations
 
 import contextlib
-import tempfile
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench import minting
 from bench.interleaved import REPEATS
+from bench.interrupted import directory_in_memory
 from bench.load import Tokens
 from bench.systems import SYSTEMS, Setting
 from bench.systems.nginx import service
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
 
     from bench.results import Saved
     from bench.systems import Running
@@ -71,8 +71,7 @@ def set_up(
     *, rounds: int, seconds: int, step: Callable[[str], None], quick: bool, saved: Saved | None = None
 ) -> Iterator[Bench]:
     """A work directory in memory, and the service."""
-    with tempfile.TemporaryDirectory(prefix="jwtgate-bench-", dir="/dev/shm") as name:
-        work = Path(name)
+    with directory_in_memory() as work:
         work.chmod(0o711)  # as root, NGINX's workers are somebody else
         with service(work) as backend:
             yield Bench(work, backend, minting.keys(), rounds, seconds, step, quick, saved)
