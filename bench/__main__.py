@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.markdown import Markdown
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from bench import report, results
+from bench import cache_share, report, results
 from bench.arguments import parsed
 from bench.interrupted import alone, stop_as_by_ctrl_c
 from bench.machine import description, two_cores
@@ -55,7 +55,12 @@ def _measure_all(options: Namespace) -> None:
         return
     _RESULTS.mkdir(parents=True, exist_ok=True)
     console = Console(stderr=True)
-    for name in options.scenarios or SCENARIOS:
+    names = options.scenarios or list(SCENARIOS)
+    if "storing" in names and (reason := cache_share.obstacle()):
+        if options.scenarios:
+            raise SystemExit(f"storing cannot be measured here: {reason}")
+        print(f"storing will be left out: {reason}", file=sys.stderr)
+    for name in names:
         if options.resume and _known(name):
             continue
         about = results.provenance(rounds=options.rounds, seconds=options.seconds, machine=description())

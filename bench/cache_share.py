@@ -1,30 +1,30 @@
-"""Whether the decision cache keeps its share: new valid tokens at full speed, for 15 seconds.
+"""Whether the decision cache keeps its share: new valid tokens at full speed.
 
-`python -m bench.cache_share [--seconds N] [--share BYTES]`, as root (it mounts a file system of its own). The
-validators are stubs that verify nothing, so that NGINX gets more decisions than Python could make, and look after
-the space as ours do. wrk makes the tokens: each is new, has some 340 bytes, and comes twice, since a decision is
-kept at the second time.
+The validators are stubs that verify nothing, so that NGINX gets more decisions than Python could make, and look
+after the space as ours do. wrk makes the tokens: each is new, has some 340 bytes, and comes twice, since a
+decision is kept at the second time. The cache has a file system of its own, which only root may mount.
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import contextlib
-import json
+import ctypes
 import os
 import re
-import shutil
 import subprocess
-import sys
 import tempfile
 import time
 from multiprocessing import Process
+from multiprocessing.sharedctypes import RawValue
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import uvloop
 
+from bench.load import Generator, MadeTokens
+from bench.machine import end_with_parent, free_port, running
+from bench.processes import listens
 from jwtgate.config import load_text
 from jwtgate.gateway.programs import VALIDATOR_NICE
 from jwtgate.nginx import Site, find_nginx, render
@@ -35,7 +35,9 @@ from jwtgate.validator.room import CacheRoom
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from ctypes import c_uint64
 
+    from jwtgate.nginx import Nginx
     from jwtgate.plan import Plan
 
 MIB = 1024 * 1024
@@ -45,7 +47,7 @@ CONNECTIONS = 64
 
 CONFIGURATION = """
 version: 1
-listen: 127.0.0.1:{port}
+listen: {address}
 access_log: off
 workers: {workers}
 cache: {{max_size: {share}}}
@@ -59,17 +61,13 @@ routes: [{{path: /, upstream: service, policy: caller, staleness: 60s}}]
 SCRIPT = """
 local number, padding = 0, string.rep("x", 320)
 local again = false
-local thread = 0
-function setup(t) t:set("thread", thread); thread = thread + 1 end
+local threads = 0
+-- `setup` runs in wrk's main thread, `request` in the others, each of which has globals of its own.
+function setup(thread) thread:set("id", threads); threads = threads + 1 end
 function request()
   again = not again
   if again then number = number + 1 end
-  return wrk.format("GET", "/", {["Authorization"] = "Bearer " .. thread .. "." .. number .. "." .. padding})
-end
-function done(summary)
-  local errors = summary.errors
-  io.write(string.format('\\n{"requests": %d, "seconds": %f, "refused": %d, "failed": %d}\\n', summary.requests,
-    summary.duration / 1e6, errors.status, errors.connect + errors.read + errors.write + errors.timeout))
+  return wrk.format("GET", "/", {["Authorization"] = "Bearer " .. id .. "." .. number .. "." .. padding})
 end
 """
 
@@ -77,8 +75,9 @@ end
 class Stub(asyncio.Protocol):
     """Allows everything, and calls cacheable what there is room for."""
 
-    def __init__(self, room: CacheRoom) -> None:
+    def __init__(self, room: CacheRoom, answered: c_uint64) -> None:
         self._room = room
+        self._answered = answered
         self._waiting = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -88,6 +87,7 @@ class Stub(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Answer each request that is whole."""
         *whole, self._waiting = (self._waiting + data).split(b"\r\n\r\n")
+        self._answered.value += len(whole)
         for _ in whole:
             until = int(time.time()) + 60 if self._room() else 0
             expires = f"@{until}" if until else "0"
@@ -96,8 +96,9 @@ class Stub(asyncio.Protocol):
             )
 
 
-def stub(path: Path, plan: Plan, cache: Path, empty: int) -> None:
-    """A validator that verifies nothing."""
+def stub(path: Path, plan: Plan, cache: Path, empty: int, answered: c_uint64) -> None:
+    """A validator that verifies nothing, and counts its answers."""
+    end_with_parent()
     account = unprivileged_account()
     room = CacheRoom(
         cache, empty=empty, share=plan.cache.max_size, entry=plan.decision_buffer, workers=plan.workers
@@ -105,7 +106,7 @@ def stub(path: Path, plan: Plan, cache: Path, empty: int) -> None:
 
     async def serve() -> None:
         sock = listen(path, (account.uid, account.gid) if account else None)
-        await asyncio.get_running_loop().create_unix_server(lambda: Stub(room), sock=sock)
+        await asyncio.get_running_loop().create_unix_server(lambda: Stub(room, answered), sock=sock)
         await room.watch()
 
     os.nice(VALIDATOR_NICE)
@@ -117,92 +118,95 @@ def stub(path: Path, plan: Plan, cache: Path, empty: int) -> None:
 def mounted(directory: Path, size: int) -> Iterator[None]:
     """A file system of its own."""
     options = f"size={size},mode=0711"
-    subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(directory)], check=True)
+    subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(directory)],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
     try:
         yield
     finally:
         subprocess.run(["umount", "-l", str(directory)], check=True)
 
 
-def main() -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=int, default=15)
-    parser.add_argument("--share", type=int, default=SHARE, help="bytes")
-    arguments = parser.parse_args()
-    result = measure(arguments.seconds, arguments.share)
-    print(
-        f"NGINX {find_nginx().version_text}: {result['requests'] / result['seconds'] / 2:,.0f} new tokens/s, each "
-        f"twice, for {result['seconds']:.0f} s, {result['refused']} refused, {result['failed']} failed; "
-        f"the cache took {result['most'] / MIB:.1f} MiB at most of its {result['share'] / MIB:.0f} MiB"
-    )
-    if result["most"] > result["share"] or result["refused"] or result["failed"]:
-        sys.exit(1)
+def obstacle() -> str | None:
+    """Why this cannot be measured here, if so."""
+    with tempfile.TemporaryDirectory() as name:
+        try:
+            with mounted(Path(name), MIB):
+                return None
+        except subprocess.CalledProcessError as error:
+            return f"it needs a file system of its own, and `mount` says: {error.stderr.strip()}"
 
 
-def measure(seconds: int, share: int) -> dict[str, float]:
-    """`requests`, `seconds`, `refused`, `failed` as wrk counts; the cache took `most` bytes of its `share`."""
-    if os.geteuid() != 0 or shutil.which("wrk") is None:
-        sys.exit("this needs root, to mount a file system, and wrk")
-    nginx = find_nginx()
-    with tempfile.TemporaryDirectory(prefix="jwtgate-bench-") as name, contextlib.ExitStack() as stack:
-        work = Path(name)
-        work.chmod(0o755)
-        run_dir = work / "run"
-        with run_directory(run_dir, keep=True):
-            pass  # the directories stay
-        cache = run_dir / "cache"
-        stack.enter_context(mounted(cache, 2 * share + 64 * MIB))
-        with run_directory(run_dir, keep=True) as directory:
-            account = directory.account
-        text = CONFIGURATION.format(port=18999, workers=WORKERS, share=share)
-        plan = load_text(text, str(work / "gateway.yaml"), {}).plan
-        site = Site(
-            run_dir,
-            cache,
-            nginx.version,
-            WORKERS,
-            generation="bench",
-            epoch="bench",
-            account=(account.user, account.group) if account else None,
-        )
-        conf = work / "nginx.conf"
-        # An answer of NGINX's own, instead of a service's: it is the cache that is to be busy.
-        conf.write_text(re.sub(r"proxy_pass \S*://service\b[^;]*;", "empty_gif;", render(plan, site)))
-        empty = used_bytes(cache)
-        for path in validator_sockets(run_dir, WORKERS):
-            process = Process(target=stub, args=(path, plan, cache, empty), daemon=True)
+def measure(work: Path, seconds: int, share: int) -> dict[str, float]:
+    """`requests`, `seconds`, `refused`, `failed` as wrk counts; the cache took `most` bytes of its `share`.
+
+    SystemExit when the stubs have answered another number of requests. `work` is a directory of our own.
+    """
+    address = f"127.0.0.1:{free_port()}"
+    with contextlib.ExitStack() as stack:
+        nginx, site, plan = _configured(work, address, share, stack)
+        empty = used_bytes(site.cache_dir)
+        answered = []
+        for path in validator_sockets(site.run_dir, WORKERS):
+            answered.append(RawValue(ctypes.c_uint64))
+            process = Process(target=stub, args=(path, plan, site.cache_dir, empty, answered[-1]), daemon=True)
             process.start()
+            stack.callback(process.join)
             stack.callback(process.terminate)
         # As `jwtgate up` starts it.
-        command = ["chrt", "--batch", "0", str(nginx.path), "-p", str(work), "-e", "stderr", "-c", str(conf)]
-        server = subprocess.Popen(command)
-        stack.callback(server.wait, 10)
-        stack.callback(server.terminate)
-        time.sleep(1)
-        script = work / "tokens.lua"
-        script.write_text(SCRIPT)
-        load = subprocess.Popen(
-            [
-                "wrk",
-                "-t2",
-                f"-c{CONNECTIONS}",
-                f"-d{seconds}s",
-                "-s",
-                str(script),
-                "http://127.0.0.1:18999/",
-            ],
-            stdout=subprocess.PIPE,
-            text=True,
+        command = ["chrt", "--batch", "0", str(nginx.path), "-p", str(work), "-e", "stderr"]
+        command += ["-c", str(work / "nginx.conf")]
+        stack.enter_context(running(command, None, work / "log", lambda pid: listens(pid, address)))
+        tokens = MadeTokens(SCRIPT)
+        load = Generator(
+            f"http://{address}/", tokens, connections=CONNECTIONS, seconds=seconds, core=None, threads=2
         )
         most = 0
-        while load.poll() is None:
-            most = max(most, used_bytes(cache) - empty)
+        while load.is_running():
+            most = max(most, used_bytes(site.cache_dir) - empty)
             time.sleep(0.005)
-        assert load.stdout is not None
-        result = json.loads(load.stdout.read().strip().splitlines()[-1])
-    return {**result, "most": most, "share": share}
+        came = load.result()
+    by_stubs = sum(each.value for each in answered)
+    # Each request asks a stub once; wrk leaves those without their answer when it ends.
+    if not came.requests <= by_stubs <= came.requests + came.failed + CONNECTIONS:
+        raise SystemExit(
+            f"{came.requests:,} answers came, and the stubs gave {by_stubs:,}: not each token was new"
+        )
+    return {
+        "requests": came.requests,
+        "seconds": came.seconds,
+        "refused": came.refused,
+        "failed": came.failed,
+        "most": most,
+        "share": share,
+    }
 
 
-if __name__ == "__main__":
-    main()
+def _configured(work: Path, address: str, share: int, stack: contextlib.ExitStack) -> tuple[Nginx, Site, Plan]:
+    """An nginx.conf in `work` as ours would be, and the directories that it wants, until the stack ends."""
+    nginx = find_nginx()
+    run_dir = work / "run"
+    with run_directory(run_dir, keep=True):
+        pass  # the directories stay
+    cache = run_dir / "cache"
+    stack.enter_context(mounted(cache, 2 * share + 64 * MIB))
+    with run_directory(run_dir, keep=True) as directory:
+        account = directory.account
+    text = CONFIGURATION.format(address=address, workers=WORKERS, share=share)
+    plan = load_text(text, str(work / "gateway.yaml"), {}).plan
+    site = Site(
+        run_dir,
+        cache,
+        nginx.version,
+        WORKERS,
+        generation="bench",
+        epoch="bench",
+        account=(account.user, account.group) if account else None,
+    )
+    # An answer of NGINX's own, instead of a service's: it is the cache that is to be busy.
+    conf = re.sub(r"proxy_pass \S*://service\b[^;]*;", "empty_gif;", render(plan, site))
+    (work / "nginx.conf").write_text(conf)
+    return nginx, site, plan

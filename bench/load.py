@@ -163,6 +163,10 @@ class Generator:
         )
         os.close(file)
 
+    def is_running(self) -> bool:
+        """Whether it still sends."""
+        return self._process.poll() is None
+
     def result(self) -> Load:
         """What it came to. SystemExit with wrk's own words when it failed."""
         try:

@@ -82,7 +82,7 @@ SECONDS = 20.0  # at most
 def test_new_tokens_at_full_speed_never_take_more_than_the_caches_share(
     nginx: Path, backend: Backend, issuer: Issuer
 ) -> None:
-    """The long form, at a stated rate, is `python -m bench.cache_share`."""
+    """The long form, at a stated rate, is `script/bench storing`."""
     text = f"""
 issuers:
   main: {{issuer: {URL}, jwks: {issuer.jwks_url}, audience: {AUDIENCE}, algorithms: [ES256]}}
