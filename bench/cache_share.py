@@ -137,7 +137,7 @@ def obstacle() -> str | None:
             with mounted(Path(name), MIB):
                 return None
         except subprocess.CalledProcessError as error:
-            return f"it needs a file system of its own, and `mount` says: {error.stderr.strip()}"
+            return f"it mounts a file system of its own, as root may; {error.stderr.splitlines()[0]}"
 
 
 def measure(work: Path, seconds: int, share: int) -> dict[str, float]:

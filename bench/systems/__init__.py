@@ -20,6 +20,7 @@ SYSTEMS = {
     "njs": nginx.njs,
     "envoy": envoy.envoy,
     "envoy-cache": envoy.envoy_with_cache,
+    "envoy-large-cache": envoy.envoy_with_large_cache,
     "haproxy": haproxy.haproxy,
 }
 
@@ -32,6 +33,7 @@ TITLES = {
     "njs": "njs on NGINX 1.31",
     "envoy": "Envoy",
     "envoy-cache": "Envoy with its JWT cache",
+    "envoy-large-cache": "Envoy with a JWT cache for 25,000",
     "haproxy": "HAProxy",
 }
 
