@@ -11,7 +11,7 @@ import time
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from bench.machine import end_with_parent
 from bench.systems import AUDIENCE, issuer_of
@@ -19,7 +19,7 @@ from jwtgate.keys import generate_signing_key, load_signing_key, serialise_signi
 from jwtgate.tokens import mint
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from jwtgate.keys import SigningKey
 
@@ -28,8 +28,11 @@ KEPT: Final = Path(".bench")
 
 _LIFETIME = 48 * 3600
 _CHUNK = 2000
+# The tokens of these numbers, made at `made` (seconds since the epoch). Another process calls it.
+Minter: TypeAlias = "Callable[..., list[str]]"
+
 # Tokens that come again are numbered from 0, tokens that come once from here: so none is both.
-_FRESH_FROM = 10_000_000
+FRESH_FROM: Final = 10_000_000
 
 
 def keys() -> dict[str, SigningKey]:
@@ -51,15 +54,20 @@ def keys() -> dict[str, SigningKey]:
 
 def token_file(algorithm: str, number: int) -> Path:
     """A file with at least `number` distinct tokens, one on each line, valid for a day at least."""
-    return at_least(_file(algorithm, "repeated"), number, keys()[algorithm])
+    return at_least(_file(algorithm, "repeated"), number, by_key(keys()[algorithm]))
 
 
 def fresh_file(algorithm: str, number: int) -> Path:
     """The same, of tokens of which none is in `token_file`."""
-    return at_least(_file(algorithm, "fresh"), number, keys()[algorithm], first=_FRESH_FROM)
+    return at_least(_file(algorithm, "fresh"), number, by_key(keys()[algorithm]), first=FRESH_FROM)
 
 
-def at_least(path: Path, number: int, key: SigningKey, *, first: int = 0) -> Path:
+def by_key(key: SigningKey) -> Minter:
+    """Tokens of the issuer that has this key."""
+    return partial(_mint, pem=serialise_signing_key(key, None), algorithm=key.algorithm)
+
+
+def at_least(path: Path, number: int, minter: Minter, *, first: int = 0) -> Path:
     """Make a file hold at least `number` tokens, numbered from `first`. Those that it has stay, if they are young.
 
     The file is written under another name, and gets its own when it is whole: who is interrupted leaves the former
@@ -75,7 +83,7 @@ def at_least(path: Path, number: int, key: SigningKey, *, first: int = 0) -> Pat
         whole = Path(directory) / path.name
         if have:
             shutil.copyfile(path, whole)
-        _append(whole, key, range(first + have, first + number), made)
+        _append(whole, minter, range(first + have, first + number), made)
         _assert_distinct(whole, number)
         whole.replace(path)
     return path
@@ -115,19 +123,22 @@ def _state(path: Path) -> tuple[int, int]:
     return have, json.loads(base64.urlsafe_b64decode(payload + b"=" * (-len(payload) % 4)))["iat"]
 
 
-def _append(path: Path, key: SigningKey, numbers: range, made: int) -> None:
-    pem = serialise_signing_key(key, None)
+def _append(path: Path, minter: Minter, numbers: range, made: int) -> None:
     chunks = [numbers[start : start + _CHUNK] for start in range(0, len(numbers), _CHUNK)]
     with ProcessPoolExecutor(os.cpu_count(), initializer=end_with_parent) as pool, path.open("a") as file:
-        for tokens in pool.map(partial(_mint, pem=pem, algorithm=key.algorithm, made=made), chunks):
+        for tokens in pool.map(partial(minter, made=made), chunks):
             file.writelines(f"{token}\n" for token in tokens)
 
 
-def _mint(numbers: range, pem: bytes, algorithm: str, made: int) -> list[str]:
+def _mint(numbers: range, *, pem: bytes, algorithm: str, made: int) -> list[str]:
     key = load_signing_key(pem, algorithm, None)
-    claims = {"iss": issuer_of(algorithm), "aud": AUDIENCE, "iat": made, "exp": made + _LIFETIME}
-    # All of one length, so that all cost the same.
-    return [mint(claims | {"sub": f"user-{number:08}", "jti": f"token-{number:08}"}, key) for number in numbers]
+    return [mint(claims_of(number, issuer_of(algorithm), made), key) for number in numbers]
+
+
+def claims_of(number: int, issuer: str, made: int) -> dict[str, Any]:
+    """What a token says. All are of one length, so that all cost the same."""
+    who = {"sub": f"user-{number:08}", "jti": f"token-{number:08}"}
+    return {"iss": issuer, "aud": AUDIENCE, "iat": made, "exp": made + _LIFETIME, **who}
 
 
 def _assert_distinct(path: Path, number: int) -> None:

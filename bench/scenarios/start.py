@@ -106,14 +106,14 @@ def markdown(data: dict[str, Any]) -> str:
     """Sentences and a table."""
     return "\n\n".join(
         [
-            "From the command to the first authenticated answer, on one core, with keys from files, so that no key "
-            f"set is fetched: {spread(data['starts'], 2)} s in {len(data['starts'])} starts.",
+            "From the command to the first authenticated answer, on one core, with keys from files, so that no "
+            f"key set is fetched: {spread(data['starts'], 2)} s in {len(data['starts'])} starts.",
             f"`jwtgate reload` with 1,000 routes, {RELOADS} times, the command on the gateway's core too, beside "
             f"{CONNECTIONS} connections of users who ask as fast as they can. The errors are wrk's, which never "
             "asks again: no connection; no answer, or half of one (read); request not sent (write); too late "
-            "(timeout); an answer other than 2xx and 3xx (status). NGINX before 1.27.4 closes idle connections when "
-            "it reloads, and wrk counts a read error when it was about to use one. An HTTP client asks once more "
-            "then (RFC 9112, section 9.3.1). Later ones leave idle connections open for a while "
+            "(timeout); an answer other than 2xx and 3xx (status). NGINX before 1.27.4 closes idle connections "
+            "when it reloads, and wrk counts a read error when it was about to use one. An HTTP client asks once "
+            "more then (RFC 9112, section 9.3.1). Later ones leave idle connections open for a while "
             "(`keepalive_min_timeout`, which jwtgate sets).",
             table(
                 ("gateway", "seconds", "requests", *ERRORS),

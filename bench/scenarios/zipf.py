@@ -53,8 +53,8 @@ def markdown(rows: list[dict[str, Any]]) -> str:
         [
             f"User number n comes 1/n as often as the first (ES256). Our gateway repeats a decision for "
             f"{STALENESS} s. Its decision cache (`max_size: 1g`) has room for all users, and so has the "
-            "validator's memory of verified tokens (64 MiB); Envoy's cache holds 10,000 tokens in one row, and all of them in "
-            f"another. Each system had {WARM} s of the same load before its first run.",
+            "validator's memory of verified tokens (64 MiB); Envoy's cache holds 10,000 tokens in one row, and "
+            f"all of them in another. Each system had {WARM} s of the same load before its first run.",
             table(("system", *LOAD_COLUMNS), [(title(row["system"]), *load_cells(row)) for row in rows]),
         ]
     )
