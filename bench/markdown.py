@@ -29,18 +29,29 @@ def spread(values: Sequence[float], digits: int = 0) -> str:
 
 LOAD_COLUMNS = ("CPU µs a request", "requests/s", "p50 ms", "p99 ms", "p99.9 ms")
 
+_ENOUGH = 10_000  # requests of a run, so that there are ten beyond p99.9
+
 
 def load_cells(row: dict[str, Any]) -> tuple[str, ...]:
     """The figures of one row of `interleaved.measure`, for LOAD_COLUMNS."""
+    samples = row["samples"]
 
     def milliseconds(figure: str) -> str:
-        return f"{statistics.median(sample[figure] for sample in row['samples']) / 1000:.1f}"
+        return f"{statistics.median(sample[figure] for sample in samples) / 1000:.1f}"
 
     return (
-        spread([sample["cpu"] for sample in row["samples"]]),
-        f"{statistics.median(sample['rps'] for sample in row['samples']):,.0f}",
-        *map(milliseconds, ("p50", "p99", "p999")),
+        spread([sample["cpu"] for sample in samples]),
+        f"{statistics.median(sample['rps'] for sample in samples):,.0f}",
+        milliseconds("p50"),
+        milliseconds("p99"),
+        milliseconds("p999") if min(sample["requests"] for sample in samples) >= _ENOUGH else "",
     )
+
+
+def repeats(rows: list[dict[str, Any]]) -> str:
+    """Which samples of `interleaved.measure` were taken once more, and why."""
+    found = [f"{title(row['system'])}, {row['label']}: {why}" for row in rows for why in row["repeated"]]
+    return "Runs that were repeated: " + ("; ".join(found) or "none") + "."
 
 
 def title(system: str) -> str:

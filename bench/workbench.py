@@ -7,7 +7,7 @@ import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bench import minting
+from bench import minting, preflight
 from bench.interleaved import REPEATS
 from bench.interrupted import directory_in_memory
 from bench.load import Tokens
@@ -42,12 +42,14 @@ class Bench:
 
     @contextlib.contextmanager
     def systems(self, names: Sequence[str], staleness: int = 60) -> Iterator[dict[str, Running]]:
-        """These systems, all of them running."""
+        """These systems, all of them running, and seen to refuse bad tokens."""
         with contextlib.ExitStack() as stack:
             found = {}
             for name in names:
                 self.step(f"starting {name}")
                 found[name] = stack.enter_context(SYSTEMS[name](self.setting(staleness)))
+                if name not in preflight.WITHOUT_AUTHENTICATION:
+                    preflight.check(name, found[name].address, self.keys)
             yield found
 
     def repeated(self, algorithm: str, distinct: int = 100) -> Tokens:
@@ -59,11 +61,14 @@ class Bench:
         """Requests without a token."""
         return Tokens(minting.no_token_file(), 1)
 
-    def fresh(self, algorithm: str, a_run: int, runs: int) -> Tokens:
-        """Tokens of which none is sent twice: so many for each run, and for samples that are repeated."""
-        number = a_run * (runs + REPEATS)
+    def fresh(self, algorithm: str, a_run: int, runs: int, *, first: int = 0) -> Tokens:
+        """Tokens of which none is sent twice: so many for each run, and for samples that are repeated.
+
+        The `first` ones of all are left out.
+        """
+        number = first + a_run * (runs + REPEATS)
         self.step(f"minting {algorithm}: {number:,}")
-        return Tokens(minting.fresh_file(algorithm, number), a_run, fresh=True)
+        return Tokens(minting.fresh_file(algorithm, number), a_run, fresh=True, first=first)
 
 
 @contextlib.contextmanager
