@@ -78,7 +78,7 @@ def _report(console: Console) -> None:
     found = {name: known for name in SCENARIOS if (known := _known(name))}
     if not found:
         raise SystemExit(f"there are no figures of the last day in {_RESULTS}: run script/bench first")
-    report.write(found, Path("docs/benchmarks"))
+    report.write(found, Path())
     console.print(report.goals_table(found))
 
 
@@ -108,11 +108,11 @@ def _file(name: str) -> Path:
 
 
 def _known(name: str) -> dict[str, Any] | None:
-    """The figures of a scenario, when they are not older than a day."""
+    """The figures of a scenario, when they are not older than a day, and say where they are from."""
     if not _file(name).exists():
         return None
     found: dict[str, Any] = json.loads(_file(name).read_text())
-    return found if found["made"] > time.time() - _A_DAY else None
+    return found if found["made"] > time.time() - _A_DAY and "commit" in found else None
 
 
 if __name__ == "__main__":

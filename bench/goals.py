@@ -29,7 +29,8 @@ class Goal:
     def verdict(self) -> str:
         """Met or missed, and by how much.
 
-        By how much of the bound, in per cent; for what is in per cent itself, or has 0 as its bound, by the difference.
+        By how much of the bound, in per cent; for what is in per cent itself, or has 0 as its bound, by the
+        difference.
         """
         if self.bound is None:
             return ""

@@ -22,7 +22,7 @@ _HOUR = 3600
 
 
 def check(name: str, address: str, keys: Mapping[str, SigningKey]) -> None:
-    """SystemExit with the system's name when it refuses a good token of one of the algorithms, or takes a bad one."""
+    """SystemExit with the system's name when it refuses a good token of an algorithm, or takes a bad one."""
     for algorithm, key in keys.items():
         good = mint(_claims(algorithm, int(time.time())), key)
         if (status := ask(address, algorithm, good)) != http.client.OK:
@@ -34,9 +34,7 @@ def check(name: str, address: str, keys: Mapping[str, SigningKey]) -> None:
 
 def differences(address: str, key: SigningKey) -> dict[str, bool]:
     """Which tokens pass that one may see either way; by what they are."""
-    return {
-        what: ask(address, key.algorithm, token) == http.client.OK for what, token in _may_pass(key).items()
-    }
+    return {what: ask(address, key.algorithm, token) == http.client.OK for what, token in _may_pass(key).items()}
 
 
 def ask(address: str, algorithm: str, token: str | None) -> int:

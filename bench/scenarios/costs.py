@@ -26,8 +26,8 @@ TITLE = "What authentication costs"
 NONE = "no authentication"
 METRICS = "ES256, repeated, counted for metrics"
 
-# So many new tokens show how many a gateway takes in a second; a run gets more than that by the margin, and ends when
-# they are used up.
+# So many new tokens show how many a gateway takes in a second; a run gets more than that by the margin, and ends
+# when they are used up.
 _TRIAL, _MARGIN = 6_000, 1.3
 
 _SYSTEMS = (
@@ -75,9 +75,7 @@ def measure(bench: Bench) -> dict[str, Any]:
             counted = stack.enter_context(counting)
             rows.append(Row("jwtgate", METRICS, counted, "/es256/", bench.repeated("ES256"), warm=1))
             rows += stack.enter_context(known.rows(bench, rates["ES256"]))
-        measured = take_turns(
-            rows, rounds=bench.rounds, seconds=bench.seconds, step=bench.step, saved=bench.saved
-        )
+        measured = take_turns(rows, rounds=bench.rounds, seconds=bench.seconds, step=bench.step, saved=bench.saved)
     return {"rows": measured, "checks": checks}
 
 
@@ -166,9 +164,9 @@ def markdown(data: dict[str, Any]) -> str:
             "Access logs are off, and so is the admin address (`admin: off`) but where metrics are named. "
             "Repeated: 100 tokens in turn; our gateway repeats a decision for 60 s (its default is 10 s), Envoy "
             "remembers verified tokens where it says so. New: no token comes twice. The C module, HAProxy, njs "
-            "and Envoy without its cache verify each token each time, so one row stands for both. Requests without "
-            "authentication have no token; token passed on: the same requests as repeated, and NGINX hands the "
-            "token on without looking at it, as it does any header.",
+            "and Envoy without its cache verify each token each time, so one row stands for both. Requests "
+            "without authentication have no token; token passed on: the same requests as repeated, and NGINX "
+            "hands the token on without looking at it, as it does any header.",
             "Known: the token was verified before. Decision ended: it was not seen for so long that its decision "
             "is not kept anew. Kept anew: it comes back in time, and all decisions are written again "
             "(the files of the cache are counted after each run: none, all).",

@@ -22,7 +22,7 @@ from bench.systems import jwtgate
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bench.load import Load, Tokens
+    from bench.load import Load
     from bench.workbench import Bench
 
 UNCACHED: Final = "ES256, known, `staleness: 0`"
@@ -33,8 +33,8 @@ KEPT_ANEW: Final = "ES256, known, decision ended and kept anew"
 _MOST = 50_000
 _AS_NEW = 3  # a known token takes no more than a third of the time of a new one
 
-# A validator calls a decision worth keeping when its token was seen not longer ago than twice the staleness, and NGINX
-# keeps it from the second time on that it sees the token in so long a time as it remembers tokens.
+# A validator calls a decision worth keeping when its token was seen not longer ago than twice the staleness, and
+# NGINX keeps it from the second time on that it sees the token in so long a time as it remembers tokens.
 _SHORT, _PAUSE = 1, 3  # seconds: nobody comes back in time
 _LONG, _BACK_AFTER = 5, 7  # all come back in time, and none too early
 _ROUTE = "  - {{path: /{}/, upstream: service, policy: es256, identity: {{X-User: sub}}, staleness: {}}}"
@@ -82,12 +82,16 @@ def _keep(row: Row) -> None:
 
 def _none_kept(files: Path, since: float, load: Load) -> str:
     kept = _written(files, since)
-    return f"{kept:,} decisions of {load.requests:,} were kept, none should be" if kept > load.requests / 100 else ""
+    return (
+        f"{kept:,} decisions of {load.requests:,} were kept, none should be" if kept > load.requests / 100 else ""
+    )
 
 
 def _all_kept(files: Path, since: float, load: Load) -> str:
     kept = _written(files, since)
-    return f"{kept:,} decisions of {load.requests:,} were kept, all should be" if kept < load.requests * 0.95 else ""
+    return (
+        f"{kept:,} decisions of {load.requests:,} were kept, all should be" if kept < load.requests * 0.95 else ""
+    )
 
 
 def decision_files(directory: Path) -> Path:
