@@ -55,7 +55,7 @@ def _report(found: Mapping[str, Mapping[str, Any]], directory: Path) -> str:
     parts = [
         "# The gateway, side by side with others",
         _METHOD,
-        *_origin(found),
+        *origin(found),
         "## Goals",
         table(("goal", "", "measured", ""), [goal.cells() for goal in goals(found)]),
     ]
@@ -68,7 +68,7 @@ def _report(found: Mapping[str, Mapping[str, Any]], directory: Path) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _origin(found: Mapping[str, Mapping[str, Any]]) -> list[str]:
+def origin(found: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """When, on what and of which commit the figures are."""
     commits = {each["commit"] for each in found.values()}
     machines = list({_machine(each): None for each in found.values()})

@@ -9,6 +9,7 @@ import statistics
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,12 +23,19 @@ def test_a_repeated_token_costs_little_and_a_new_one_more(tmp_path: Path) -> Non
     command = [sys.executable, "-m", "bench", "--quick", "--json", str(output)]
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=110, check=False)
     assert result.returncode == 0, result.stdout + result.stderr
-    cost = {
-        (row["system"], row["label"]): statistics.median(sample["cpu"] for sample in row["samples"])
-        for row in json.loads(output.read_text())
-    }
+    rows = {(row["system"], row["label"]): row["samples"] for row in json.loads(output.read_text())["rows"]}
+    cost = {row: statistics.median(sample["cpu"] for sample in samples) for row, samples in rows.items()}
     plain = cost["nginx", "no authentication"]
     repeated, new = cost["jwtgate", "ES256, repeated"], cost["jwtgate", "ES256, new"]
     assert 0 < plain < 10 * repeated
     assert repeated < 5 * plain
     assert repeated < new < 60 * plain
+    # NGINX repeats decisions without a validator; about each new token one is asked, in every run.
+    assert all(_validators_part(sample) < 0.15 * sample["cpu"] for sample in rows["jwtgate", "ES256, repeated"])
+    assert all(_validators_part(sample) > 0.4 * sample["cpu"] for sample in rows["jwtgate", "ES256, new"])
+
+
+def _validators_part(sample: dict[str, Any]) -> float:
+    """CPU time of validators for each request, in microseconds."""
+    part = sample["parts"]["validator"]
+    return float(part["user"] + part["system"])
