@@ -106,7 +106,10 @@ class Deny(msgspec.Struct, frozen=True):
 
 
 class NeedKeys(msgspec.Struct, frozen=True):
-    """The issuer's keys are not here, or a key with this `kid` is not among them."""
+    """The issuer's keys are not here, or a key with this `kid` is not among them.
+
+    Without a `kid`, the key that is here may have been replaced.
+    """
 
     issuer: str
     kid: str | None
@@ -291,7 +294,9 @@ class Authenticator:
             return Deny(key, Step.KEY)
         verified = verify(token, key)
         if not isinstance(verified, VerifiedToken):
-            return Deny(verified, Step.VERIFY)
+            denied = Deny(verified, Step.VERIFY)
+            # A key without a name cannot be told from the one that came in its place.
+            return NeedKeys(issuer.name, None, denied) if key.kid is None and not keyset.any_kid else denied
         self._verified.put(digest, issuer.name, keyset, verified, now)
         return verified
 

@@ -21,6 +21,7 @@ import hashlib
 import os
 import pwd
 import shutil
+import signal
 import stat
 import tempfile
 from dataclasses import dataclass
@@ -122,15 +123,22 @@ def working_directory(prefix: str) -> Iterator[Path]:
     """A private temporary directory. Those of its prefix that killed processes have left are removed too."""
     for path in _abandoned(Path(tempfile.gettempdir()), f"{prefix}*"):
         shutil.rmtree(path, ignore_errors=True)
-    work = Path(tempfile.mkdtemp(prefix=prefix))
+    work: Path | None = None
     try:
+        # Made and known as one step: Ctrl-C between the two would leave it.
+        signals = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+        try:
+            work = Path(tempfile.mkdtemp(prefix=prefix))
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, signals)
         with (work / "lock").open("w+b") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             lock.write(_MADE)
             lock.flush()
             yield work
     finally:
-        shutil.rmtree(work, ignore_errors=True)
+        if work is not None:
+            shutil.rmtree(work, ignore_errors=True)
 
 
 def _abandoned(parent: Path, pattern: str) -> Iterator[Path]:

@@ -92,5 +92,6 @@ def test_a_service_that_wants_a_certificate_gets_the_one_that_is_configured(gate
 
 
 def test_the_name_is_asked_for_by_sni(gate: StandAlone, services: tuple[Services, Authority, Authority]) -> None:
-    gate.request("/wrong-name/x")
+    for way in ("good", "wrong-name"):
+        gate.request(f"/{way}/x")
     assert {"service.example", "other.example"} <= {name for name in services[0].plain.names if name}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from jwtgate.jwks import Clocks, KeyStore
@@ -50,7 +51,12 @@ class Time:
 
     def __init__(self) -> None:
         self.now, self.wall = 1000.0, 1_700_000_000.0
-        self.clocks = Clocks(lambda: self.now, lambda: self.wall)
+        self.clocks = Clocks(lambda: self.now, lambda: self.wall, "boot 1")
+
+    def boots(self) -> None:
+        """The machine starts anew: `steady` begins somewhere else."""
+        self.now = 20.0
+        self.clocks = replace(self.clocks, boot=f"{self.clocks.boot}, and another")
 
     def passes(self, seconds: float) -> None:
         self.now += seconds

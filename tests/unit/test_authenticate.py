@@ -91,7 +91,8 @@ def token(key: SigningKey = KEY, **changes: object) -> str:
 
 
 def signed(payload: bytes, key: SigningKey = KEY, **header: object) -> str:
-    head = encode_base64url(json.dumps({"alg": key.algorithm, "kid": key.kid} | header).encode())
+    members = {"alg": key.algorithm, "kid": key.kid} | header
+    head = encode_base64url(json.dumps({n: value for n, value in members.items() if value is not None}).encode())
     signing_input = head + b"." + encode_base64url(payload)
     return (signing_input + b"." + encode_base64url(key.sign(signing_input))).decode()
 
@@ -225,16 +226,26 @@ def test_a_key_of_one_issuer_never_verifies_a_token_of_another() -> None:
     assert isinstance(ask(stolen, BOTH, authenticate=authenticate), NeedKeys)
 
 
+def test_a_key_without_a_name_may_have_been_replaced() -> None:
+    """By one that has no name either, which no `kid` tells from it."""
+    keys = {"one": read_jwks(json.dumps({"keys": [unnamed(KEY)]}).encode())}
+    asked = ask(signed(json.dumps(claims()).encode(), SECOND, kid=None), keys=keys)
+    assert asked == NeedKeys("one", None, Deny(Reason.SIGNATURE_INVALID, Step.VERIFY))
+    # A name that was published is a promise: a bad signature by it is one.
+    forged = signed(json.dumps(claims()).encode(), SECOND, kid=KEY.kid)
+    assert ask(forged) == Deny(Reason.SIGNATURE_INVALID, Step.VERIFY)
+
+
+def unnamed(key: SigningKey) -> dict[str, Any]:
+    return {name: value for name, value in key.public_jwk().items() if name != "kid"}
+
+
 def test_several_fitting_keys_are_no_reason_to_ask_for_more() -> None:
-    anonymous = [{k: v for k, v in key.public_jwk().items() if k != "kid"} for key in (KEY, SECOND)]
-    keys = {"one": read_jwks(json.dumps({"keys": anonymous}).encode())}
-    unnamed = signed(json.dumps(claims()).encode(), kid=KEY.kid)
-    outcome = ask(unnamed, keys=keys)
+    keys = {"one": read_jwks(json.dumps({"keys": [unnamed(KEY), unnamed(SECOND)]}).encode())}
+    assert keys["one"].notes == ("2 keys have no kid: a token that names none is refused",)
+    outcome = ask(signed(json.dumps(claims()).encode(), kid=KEY.kid), keys=keys)
     assert isinstance(outcome, NeedKeys)  # by its kid there is none
-    head = encode_base64url(json.dumps({"alg": "ES256"}).encode())
-    signing_input = head + b"." + encode_base64url(json.dumps(claims()).encode())
-    without_kid = (signing_input + b"." + encode_base64url(KEY.sign(signing_input))).decode()
-    assert ask(without_kid, keys=keys) == Deny(Reason.KEY_AMBIGUOUS, Step.KEY)
+    assert ask(signed(json.dumps(claims()).encode(), kid=None), keys=keys) == Deny(Reason.KEY_AMBIGUOUS, Step.KEY)
 
 
 @pytest.mark.parametrize(

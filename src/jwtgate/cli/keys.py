@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
@@ -43,6 +44,12 @@ class _Group(TyperGroup):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         if not {*args[:1]} & {*self.commands} and not {*args} & {*ctx.help_option_names}:
             name = next((word for word in args if word in self.commands), "show")
+            first = args[0] if args else ""
+            if first.isalpha() and not Path(first).exists():
+                ctx.fail(
+                    f"{first!r} is neither a file nor a command: expected gateway.yaml, or one of "
+                    f"{', '.join(self.commands)} (an issuer is named by --issuer)"
+                )
             args = [name, *(word for word in args if word != name)]
         return super().parse_args(ctx, args)
 
@@ -88,7 +95,7 @@ def refresh(
     told = ask_gateway(running_in(config, run_dir), "keys-refresh", {"issuer": issuer})
     _print(told, as_json=as_json)
     failing = any(view.failing and _is_meant(view, issuer) for view in _views(told))
-    if failing or told["answering"] < told["workers"] or "not_flushed" in told:
+    if failing or told["answering"] < told["workers"] or told["not_ended"] or "not_flushed" in told:
         raise typer.Exit(1)
 
 
@@ -121,6 +128,9 @@ def _print(told: dict[str, Any], *, as_json: bool) -> None:
     if told["answering"] < told["workers"]:
         missing = told["workers"] - told["answering"]
         console.print(Text(f"\n{missing} of {told['workers']} validators did not answer", "red"))
+    if told.get("not_ended"):
+        text = f"\nin {told['not_ended']} of {told['workers']} validators the fetch has not ended: ask again"
+        console.print(Text(text, "red"))
     if "flushed" in told:
         console.print(Text(f"\n{told['flushed']}", "dim"))
     if "not_flushed" in told:

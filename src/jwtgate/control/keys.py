@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
@@ -12,7 +11,7 @@ import msgspec
 from jwtgate.control.parts import Said
 from jwtgate.control.revocation import revocation_view
 from jwtgate.errors import ControlError
-from jwtgate.jwks import IssuerView, merged
+from jwtgate.jwks import IssuerView, merged, steady
 from jwtgate.validator import KEYS_PATH, REFRESH_PATIENCE
 
 if TYPE_CHECKING:
@@ -48,12 +47,15 @@ async def refresh_keys(running: Running, arguments: Mapping[str, Any]) -> Any:
     `issuer` of the arguments: a name in gateway.yaml, or one tenant's; without it the keys of all.
     """
     name = arguments.get("issuer")
-    query = urlencode({"since": time.time()} | ({"issuer": name} if name else {}))
+    query = urlencode({"since": steady()} | ({"issuer": name} if name else {}))
     said = await running.parts.ask_validators(f"{KEYS_PATH}?{query}", method="POST", patience=_FETCH_PATIENCE)
     if any(isinstance(each, Said) and each.status == HTTPStatus.NOT_FOUND for each in said.values()):
         known = ", ".join(view.name for view in await key_views(running.parts))
         raise ControlError(f"this gateway has no issuer {name!r}: there are {known or 'none'}")
     told = _told(said)
+    told["not_ended"] = sum(
+        isinstance(each, Said) and each.status == HTTPStatus.ACCEPTED for each in said.values()
+    )
     try:
         return {**told, "flushed": (await running.supervisor.ask("flush")).text}
     except ControlError as refused:
@@ -73,4 +75,4 @@ def _told(said: Mapping[Path, Said | Silence]) -> dict[str, Any]:
 
 def _views(said: Iterable[Said | Silence]) -> tuple[IssuerView, ...]:
     spoken = (each for each in said if isinstance(each, Said))
-    return merged(_read_views(each.body) for each in spoken if each.status == HTTPStatus.OK)
+    return merged(_read_views(each.body) for each in spoken if each.status in (HTTPStatus.OK, HTTPStatus.ACCEPTED))

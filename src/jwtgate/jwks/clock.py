@@ -1,14 +1,16 @@
 """The two clocks.
 
 `steady` only moves forward, also while the machine sleeps, and nobody can set it. Ages and schedules are
-counted on it, so that a wall clock which jumps neither drops good keys nor postpones a fetch. Wall-clock time
-is for what people read and for what outlives the machine's uptime: the files on the shelf.
+counted on it, so that a wall clock which jumps neither drops good keys nor postpones a fetch. All processes of
+a machine read the same, until it boots. Wall-clock time is for what people read, and for the age of what is found
+after a boot: the files on the shelf.
 """
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -24,12 +26,21 @@ def steady() -> float:
     return time.clock_gettime(_CLOCK)
 
 
+def boot_id() -> str:
+    """What the kernel calls the time since it booted; empty where it has no name."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
+
+
 @dataclass(frozen=True, slots=True)
 class Clocks:
-    """Both, and the way from one to the other."""
+    """Both, and the way from one to the other. A steady moment means something until the next boot."""
 
     steady: Callable[[], float] = steady
     wall: Callable[[], float] = time.time
+    boot: str = field(default_factory=boot_id)
 
     def to_wall(self, at: float) -> float:
         """What a wall clock showed, or will show, at this steady moment."""

@@ -110,17 +110,22 @@ class Feed:
         Whether the last fetch brought an answer. A fetch is waited for by all requests together for `patience`
         seconds: from then on it is one that brings none, also for those that come later.
         """
-        if not self._opened:
-            await self._open()
-            if self._around.keysets.has(issuer, kid):
-                return True
-        wish = _Wish(self._around.clocks.steady(), (issuer, kid))
+        since, has = self._around.clocks.steady(), self._around.keysets.has
+        new = not has(issuer, None)
+        # Another worker may have fetched it a moment ago.
+        await self._adopt()
+        if has(issuer, kid) and (new or kid is not None):
+            return True
+        wish = _Wish(since, (issuer, kid) if new or kid is not None else None)
         return await self._have_asked(KidUnknown(), wish, patience) and self.asked.error is None
 
-    async def refresh(self, patience: float, since: float) -> None:
-        """Fetch now, whatever the schedule says, unless another worker has done so after `since`."""
+    async def refresh(self, patience: float, since: float) -> bool:
+        """Fetch now, whatever the schedule says, unless another worker has done so after `since`.
+
+        Whether that has ended in time, well or not.
+        """
         await self._open()
-        await self._have_asked(Refresh(), _Wish(since), patience)
+        return await self._have_asked(Refresh(), _Wish(since), patience) and self.asked.asked_at >= since
 
     async def settle(self) -> None:
         """Wait until no fetch is in flight."""
@@ -173,11 +178,12 @@ class Feed:
         return True
 
     async def _wait(self, patience: float) -> bool:
-        """Whether the flight has ended in time."""
+        """Whether the flight has ended in time, and not with this process."""
         flight = self._flight
-        if flight is not None:
-            await asyncio.wait({flight}, timeout=patience)
-        return flight is None or flight.done()
+        if flight is None:
+            return False
+        await asyncio.wait({flight}, timeout=patience)
+        return flight.done() and not flight.cancelled()
 
     def _has(self, wish: _Wish | None) -> bool:
         """Whether the key that is wished for is there."""
@@ -220,15 +226,14 @@ class Feed:
 
     async def _load(self, event: Event, wish: _Wish | None) -> None:
         if self._kept is None:
-            await self._ask()
+            await self._ask(event)
             return
         async with self._kept.locked() as ledger:
             adopted = await self._adopt()
-            entry = None if ledger is None else ledger.read()
+            entry = self._kept.entry(ledger)
             if entry is not None and entry.error is not None:
                 self.asked.outage.is_new(entry.error)  # who wrote it has told it
-            if entry is not None:
-                self.asked.asked_at = max(self.asked.asked_at, self._kept.asked_at(entry))
+            self.asked.asked_at = max(self.asked.asked_at, self._kept.asked_at(entry, self.state))
             since = self._around.clocks.steady() if wish is None else wish.since
             found = adopted and self._has(wish)
             elsewhere = self._kept.elsewhere(entry, event, self.state, self._pace, since=since, found=found)
@@ -241,19 +246,21 @@ class Feed:
             self.state = self._kept.doubted(entry, self.state)
             # Before the fetch: a worker that dies in the middle has asked all the same.
             self._note(ledger, self._kept)
-            await self._ask()
+            await self._ask(event)
             self._note(ledger, self._kept)
 
     def _note(self, ledger: Ledger | None, kept: Kept) -> None:
         kept.note(ledger, self.state, self._pace, self.asked)
 
-    async def _ask(self) -> None:
+    async def _ask(self, why: Event) -> None:
         """Ask the issuer, and let the table know how that went."""
         event: Confirmed | Emptied | Failed
         began = self._around.clocks.steady()
         self.asked.fetches += 1
         try:
-            seen = Seen() if self.held.document is None else self.held.document.seen
+            # A person who asks wants the set, and no word of a cache between that nothing has changed.
+            known = None if isinstance(why, Refresh) else self.held.document
+            seen = Seen() if known is None else known.seen
             event = await self._read(await self.source.load(seen))
         except RefusedByIssuerError as error:
             event = Failed(self._around.jitter(), error.retry_after)

@@ -1,7 +1,7 @@
 """One feed's place on the shelf, on the feed's own clock.
 
-The shelf speaks of wall-clock time, since it outlives the machine's uptime; a feed counts on a clock that
-nobody can set. Here one is turned into the other. What a wall clock that was wrong has written is not believed.
+A record outlives the boot in which it was written, so that its age may have to be found by the wall clock. What a
+wall clock that was wrong has written is not believed.
 """
 
 from __future__ import annotations
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from jwtgate.keys.freshness import Event, Freshness, Pace
 
 _LAG = 1.5  # seconds after which we fetch what the worker that fetched last did not fetch again
-_LOCK_WAIT = 30.0  # seconds after which a lock that somebody sits on is no longer waited for
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,18 +47,19 @@ class Found:
 
 
 class Kept:
-    """The record and the ledger of one feed."""
+    """The record and the ledger of one feed. `patience`: seconds that a fetch takes at most."""
 
-    def __init__(self, slot: Slot, clocks: Clocks) -> None:
+    def __init__(self, slot: Slot, clocks: Clocks, patience: float) -> None:
         self._slot = slot
         self._clocks = clocks
+        self._patience = patience
 
     def read(self, max_stale: float) -> Found | None:
         """The record if it is another one than at the last call. Raises KeyFetchError for one that is no use."""
         record = self._slot.read()
         if record is None:
             return None
-        confirmed_at = self._clocks.past(record.confirmed_at)
+        confirmed_at = record.confirmed(self._clocks)
         if confirmed_at is None:
             raise KeyFetchError(self.not_used("it was written in the future, so its age is unknown"))
         age = self._clocks.steady() - confirmed_at
@@ -67,7 +67,7 @@ class Kept:
             why = f"the issuer confirmed it {age:.6g} s ago, expected less than {max_stale:.6g} s (max_stale)"
             raise KeyFetchError(self.not_used(why))
         document = Document(record.jwks, Seen(record.etag, record.last_modified), record.first_seen)
-        due_at = self._clocks.to_steady(record.due_at) + _LAG
+        due_at = confirmed_at + record.lifetime + _LAG
         return Found(document, confirmed_at, due_at, record.confirmed_at)
 
     def not_used(self, why: str) -> str:
@@ -86,10 +86,13 @@ class Kept:
         """Replace the record. Raises OSError."""
         if state.confirmed_at is None:
             return
+        wall = self._clocks.to_wall(state.confirmed_at)
         record = Record(
             issuer=issuer,
-            confirmed_at=self._clocks.to_wall(state.confirmed_at),
-            due_at=self._clocks.to_wall(state.due_at),
+            confirmed_at=wall,
+            due_at=wall + (state.due_at - state.confirmed_at),
+            boot=self._clocks.boot,
+            steady_at=state.confirmed_at,
             jwks=document.body,
             etag=document.seen.etag,
             last_modified=document.seen.last_modified,
@@ -102,37 +105,45 @@ class Kept:
         self._slot.remove()
 
     def locked(self) -> AbstractAsyncContextManager[Ledger | None]:
-        """Hold the lock. None: it cannot be had, and one has to go on without it."""
-        return self._slot.locked(_LOCK_WAIT)
+        """Hold the lock. None: it cannot be had while somebody fetches, and one has to go on without it."""
+        return self._slot.locked(self._patience + _LAG)
+
+    def entry(self, ledger: Ledger | None) -> Entry | None:
+        """What the ledger says about the last fetch."""
+        return None if ledger is None else ledger.read(self._clocks.boot)
 
     def note(self, ledger: Ledger | None, state: Freshness, pace: Pace, asked: Asked) -> None:
         """Let the other workers know where our fetches stand."""
         if ledger is None:
             return
-        wall, now = self._clocks.to_wall, self._clocks.steady()
         ledger.write(
             Entry(
-                due_at=wall(min(state.due_at, now + pace.most)),
-                asked_at=None if asked.asked_at == -inf else wall(asked.asked_at),
-                forced_at=None if state.forced_at is None else wall(state.forced_at),
+                boot=self._clocks.boot,
+                due_at=min(state.due_at, self._clocks.steady() + pace.most),
+                asked_at=None if asked.asked_at == -inf else asked.asked_at,
+                forced_at=state.forced_at,
                 failures=state.failures,
-                empty_since=None if state.empty_since is None else wall(state.empty_since),
-                empty_at=None if state.empty_at is None else wall(state.empty_at),
+                empty_since=state.empty_since,
+                empty_at=state.empty_at,
                 error=asked.error,
                 error_at=None if asked.error is None else asked.last_error_at,
             )
         )
 
-    def asked_at(self, entry: Entry) -> float:
-        """When the last fetch that has ended began, in whichever worker."""
-        asked_at = self._clocks.past(entry.asked_at)
-        return -inf if asked_at is None else asked_at
+    def asked_at(self, entry: Entry | None, state: Freshness) -> float:
+        """When the last fetch began, in whichever worker, whose outcome we share; -inf: none.
+
+        A set that another worker has fetched, and that we could not take over (the disk is full), is none of ours.
+        """
+        if entry is None or entry.asked_at is None:
+            return -inf
+        brought = entry.failures == 0
+        shared = state.confirmed_at is not None and state.confirmed_at >= entry.asked_at
+        return entry.asked_at if shared or not brought else -inf
 
     def doubted(self, entry: Entry | None, state: Freshness) -> Freshness:
         """Our state, with what the other workers have seen of an empty set."""
-        if entry is None:
-            return state
-        return doubted(state, self._clocks.past(entry.empty_since), self._clocks.past(entry.empty_at))
+        return state if entry is None else doubted(state, entry.empty_since, entry.empty_at)
 
     def elsewhere(
         self, entry: Entry | None, event: Event, state: Freshness, pace: Pace, *, since: float, found: bool
@@ -143,26 +154,28 @@ class Kept:
         meanwhile.
         """
         now = self._clocks.steady()
-        asked = entry is not None and self.asked_at(entry) > since
-        forced_at = None if entry is None else self._clocks.past(entry.forced_at)
+        asked_at = self.asked_at(entry, state)
+        forced_at = None if entry is None else entry.forced_at
+        if forced_at is not None and forced_at > asked_at:
+            forced_at = None  # it has begun and never ended: its worker is gone
         stand = Deferred(
             due_at=state.due_at,
             forced_at=forced_at,
             failures=state.failures if entry is None else entry.failures,
-            empty_since=state.empty_since if entry is None else self._clocks.past(entry.empty_since),
-            empty_at=state.empty_at if entry is None else self._clocks.past(entry.empty_at),
+            empty_since=state.empty_since if entry is None else entry.empty_since,
+            empty_at=state.empty_at if entry is None else entry.empty_at,
         )
         if entry is not None and entry.failures > 0:
-            retry_at = min(self._clocks.to_steady(entry.due_at), now + pace.retry_most)
+            retry_at = min(entry.due_at, now + pace.retry_most)
             retried_elsewhere = replace(stand, due_at=retry_at + _LAG)
         else:
             retry_at, retried_elsewhere = now, stand
         match event:
             case KidUnknown():
                 limited = forced_at is not None and now < forced_at + pace.min_refetch
-                return stand if found or asked or limited else None
+                return stand if found or asked_at > since or limited else None
             case Refresh():
-                return retried_elsewhere if asked else None
+                return retried_elsewhere if asked_at > since else None
             case _:
                 if now < state.due_at:
                     return stand

@@ -45,7 +45,7 @@ class KeySets:
     def has(self, issuer: str, kid: str | None) -> bool:
         """Whether an issuer has a key of this name; None: any set at all."""
         held = self.by_issuer.get(issuer)
-        return held is not None and (kid is None or any(key.kid == kid for key in held.keys))
+        return held is not None and (kid is None or kid in held.kids)
 
 
 def usable(keyset: KeySet, issuer: Issuer) -> bool:

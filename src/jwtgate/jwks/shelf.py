@@ -11,8 +11,10 @@ make one fetch, and `min_refetch` holds for all of them together. The lock is th
 with its worker. Nobody leads, and every worker could.
 
 Whoever can write here can make tokens. So the directory must be ours and nobody else's (0700), and so must
-each file (0600); what is not is ignored, and so is what is damaged, with a word about it. Times in the files
-are wall-clock seconds, since they outlive the machine's uptime.
+each file (0600); what is not is ignored, and so is what is damaged, with a word about it.
+
+Times in the files are on the steady clock (`jwtgate.jwks.clock`) of the boot that they name; those of a record are
+in wall-clock seconds besides, since it outlives the boot.
 """
 
 from __future__ import annotations
@@ -36,16 +38,20 @@ from jwtgate.errors import KeyFetchError, StartError
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from jwtgate.jwks.clock import Clocks
+
 _POLL = 0.03  # seconds between two tries to take a lock
 _OURS = re.compile(r"[0-9a-f]{32}\.(json|lock)")
 _NEW = ".new-"
 _WRITING = 60.0  # seconds after which a record that was never put in its place is nobody's
 _MAX_LEDGER = 4096
-_MAX_RECORD = 8 << 20
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
-    """The last good set of an issuer. `first_seen`: by `kid|thumbprint`."""
+    """The last good set of an issuer. `first_seen`: by `kid|thumbprint`.
+
+    Times are wall-clock seconds, but `steady_at`, which is `confirmed_at` on the steady clock of `boot`.
+    """
 
     issuer: str
     confirmed_at: float
@@ -54,11 +60,28 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     etag: str | None = None
     last_modified: str | None = None
     first_seen: dict[str, float] = {}
+    boot: str = ""
+    steady_at: float = 0.0
+
+    def confirmed(self, clocks: Clocks) -> float | None:
+        """`confirmed_at` on our steady clock; None if the clock that was read must have been wrong."""
+        if self.boot and self.boot == clocks.boot:
+            return self.steady_at if self.steady_at <= clocks.steady() else None
+        return clocks.past(self.confirmed_at)
+
+    @property
+    def lifetime(self) -> float:
+        """Seconds from when it was confirmed until it is due."""
+        return self.due_at - self.confirmed_at
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
-    """What the ledger says about the last fetch."""
+    """What the ledger says about the last fetch, in steady seconds; `error_at` in wall-clock seconds.
 
+    `asked_at`: when the last fetch that has ended began. `forced_at` beyond it: one has begun, and not ended.
+    """
+
+    boot: str
     due_at: float
     asked_at: float | None = None
     forced_at: float | None = None
@@ -75,12 +98,13 @@ class Ledger:
     def __init__(self, fd: int) -> None:
         self._fd = fd
 
-    def read(self) -> Entry | None:
-        """The entry; None when there is none, or none that can be read."""
+    def read(self, boot: str) -> Entry | None:
+        """The entry; None when there is none of this boot, or none that can be read."""
         try:
-            return msgspec.json.decode(os.pread(self._fd, _MAX_LEDGER, 0), type=Entry)
+            entry = msgspec.json.decode(os.pread(self._fd, _MAX_LEDGER, 0), type=Entry)
         except (OSError, msgspec.DecodeError):
             return None
+        return entry if entry.boot == boot and boot else None
 
     def write(self, entry: Entry) -> None:
         """Replace the entry. A disk that is full leaves none, which costs a fetch at most."""
@@ -113,12 +137,13 @@ class Slot:
             return None
         except OSError as error:
             raise KeyFetchError(self.not_used(str(error.strerror))) from None
+        found = os.fstat(fd)
+        if not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o077:
+            os.close(fd)
+            raise KeyFetchError(self.not_used("expected a file that only we can read and write"))
         with open(fd, "rb") as file:  # noqa: PTH123 - a descriptor, not a path
-            found = os.fstat(fd)
-            if not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o077:
-                raise KeyFetchError(self.not_used("expected a file that only we can read and write"))
             try:
-                return msgspec.json.decode(file.read(_MAX_RECORD), type=Record)
+                return msgspec.json.decode(file.read(), type=Record)
             except (OSError, msgspec.DecodeError) as error:
                 raise KeyFetchError(self.not_used(f"it is damaged: {error}")) from None
 

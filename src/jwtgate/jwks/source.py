@@ -48,6 +48,10 @@ class Source(Protocol):
         """Whether one worker's fetch is enough for all."""
 
     @property
+    def patience(self) -> float:
+        """Seconds that `load` takes at most."""
+
+    @property
     def origin(self) -> Origin:
         """What a set that was read from it is called."""
 
@@ -75,6 +79,11 @@ class UrlSource:
         """As configured."""
         return self.fetching.max_keys
 
+    @property
+    def patience(self) -> float:
+        """One GET."""
+        return self.fetching.total_timeout
+
     async def load(self, seen: Seen) -> Got | Same:
         """One conditional GET."""
         return await self.fetcher.get(self.url, seen, self.fetching)
@@ -101,6 +110,11 @@ class DiscoverySource:
     def max_keys(self) -> int:
         """As configured."""
         return self.keys.fetching.max_keys
+
+    @property
+    def patience(self) -> float:
+        """A GET of each place of the metadata, and one of the keys."""
+        return self.keys.fetching.total_timeout * (len(self.keys.urls) + 1)
 
     async def load(self, seen: Seen) -> Got | Same:
         """One conditional GET, and one of the metadata before it if that is unknown or old."""
@@ -139,6 +153,7 @@ class FileSource:
     path: Path
     max_keys: int = MAX_OWN_KEYS
     shared: bool = False
+    patience: float = 0.0
     origin: Origin = "file"
 
     @property

@@ -265,13 +265,12 @@ class StatusStore:
         if await self._adopt(followed) and now < followed.state.due_at:
             self._take(followed, Deferred(followed.state.due_at, None, 0))
             return True
-        entry = None if ledger is None else ledger.read()
+        entry = None if ledger is None else ledger.read(self._clocks.boot)
         if entry is None or not entry.failures:
             return False
-        due_at = self._clocks.to_steady(entry.due_at)
-        if not now < due_at <= now + followed.pace.retry_most * 2:
+        if not now < entry.due_at <= now + followed.pace.retry_most * 2:
             return False
-        self._take(followed, Deferred(due_at, None, entry.failures))
+        self._take(followed, Deferred(entry.due_at, None, entry.failures))
         return True
 
     async def _ask(self, followed: _Followed) -> None:
@@ -344,7 +343,7 @@ class StatusStore:
             return False
         try:
             record = followed.slot.read()
-            confirmed_at = None if record is None else self._clocks.past(record.confirmed_at)
+            confirmed_at = None if record is None else record.confirmed(self._clocks)
             if record is None or confirmed_at is None:
                 return False
             body = record.jwks.encode()
@@ -352,7 +351,7 @@ class StatusStore:
         except (KeyFetchError, StatusListRefusedError) as error:
             _log.warning("status_list_snapshot_ignored", error=printable(str(error)), **_about(followed))
             return False
-        if self._take(followed, Adopted(confirmed_at, self._clocks.to_steady(record.due_at))) is not Do.USE:
+        if self._take(followed, Adopted(confirmed_at, confirmed_at + record.lifetime)) is not Do.USE:
             return False
         self._use(followed, token, body, Seen(record.etag, record.last_modified))
         followed.error = None
@@ -363,10 +362,13 @@ class StatusStore:
         confirmed_at = followed.state.confirmed_at
         if followed.slot is None or confirmed_at is None:
             return
+        wall = self._clocks.to_wall(confirmed_at)
         record = Record(
             issuer=followed.issuer.issuer,
-            confirmed_at=self._clocks.to_wall(confirmed_at),
-            due_at=self._clocks.to_wall(followed.state.due_at),
+            confirmed_at=wall,
+            due_at=wall + followed.state.due_at - confirmed_at,
+            boot=self._clocks.boot,
+            steady_at=confirmed_at,
             jwks=followed.body.decode("latin-1"),
             etag=followed.seen.etag,
             last_modified=followed.seen.last_modified,
@@ -378,8 +380,8 @@ class StatusStore:
 
     def _note(self, followed: _Followed, ledger: Ledger | None) -> None:
         if ledger is not None:
-            due_at = self._clocks.to_wall(followed.state.due_at)
-            ledger.write(Entry(due_at=due_at, failures=followed.state.failures, error=followed.error))
+            boot, state = self._clocks.boot, followed.state
+            ledger.write(Entry(boot=boot, due_at=state.due_at, failures=state.failures, error=followed.error))
 
 
 def _lifetime(token: StatusListToken, of_answer: float | None, now: float) -> float | None:

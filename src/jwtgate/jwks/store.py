@@ -147,16 +147,17 @@ class KeyStore:
         """Fetch now, whatever the schedule says. Waits for the end, `patience` seconds at most.
 
         `name`: one in gateway.yaml, or that of one tenant; None: all. `since`: when somebody asked for it, if all
-        workers are asked (wall-clock seconds): they share one fetch that began after that. False: there is none of
-        that name.
+        workers are asked (seconds of the steady clock): they share one fetch that began after that.
+
+        Raises KeyError when there is none of that name. Whether all fetches have ended in time, well or not.
         """
-        asked_at = self._clocks.past(since)
-        if asked_at is None:
-            asked_at = self._clocks.steady()
         parts = [part for part in self._parts if name is None or part.group.is_called(name)]
+        if name is not None and not parts:
+            raise KeyError(name)
+        since = self._clocks.steady() if since is None else since
         wait = self._patience if patience is None else patience
-        await asyncio.gather(*(part.refresh(wait, asked_at) for part in parts if isinstance(part, Feed)))
-        return name is None or bool(parts)
+        feeds = (part for part in parts if isinstance(part, Feed))
+        return all(await asyncio.gather(*(feed.refresh(wait, since) for feed in feeds)))
 
     def used(self, key: Key, now: float) -> None:
         """A token was verified with this key, at `now` (Unix time)."""
@@ -180,7 +181,7 @@ class KeyStore:
                 kept = None
                 if self._shelf is not None and source.shared:
                     slot = self._shelf.slot(f"{group.name}\n{group.issuer}\n{source.place}")
-                    kept = Kept(slot, self._clocks)
+                    kept = Kept(slot, self._clocks, source.patience)
                 return Feed(group, source, kept, self._around, self._spread)
 
     def _view_feed(self, feed: Feed) -> IssuerView:

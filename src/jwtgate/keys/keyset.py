@@ -38,15 +38,15 @@ class KeySet:
     """The keys of one issuer, in the order of their document, and notes about what was skipped.
 
     `any_kid`: the one key answers to every `kid`, since a shared secret has no name of its own. `digest`
-    names the set by its content (32 bytes): equal sets have equal digests.
+    names the set by its content (32 bytes): equal sets have equal digests. `kids` are the names in it.
     """
 
     keys: tuple[Key, ...]
     notes: tuple[str, ...] = ()
     any_kid: bool = False
     digest: bytes = field(init=False, repr=False)
+    kids: frozenset[str] = field(init=False, repr=False)
     _by_kid: Mapping[tuple[str, str], Key | Reason] = field(init=False, repr=False)
-    _kids: frozenset[str] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         named: dict[str, list[Key]] = {}
@@ -60,7 +60,7 @@ class KeySet:
         }
         object.__setattr__(self, "digest", _digest(self))
         object.__setattr__(self, "_by_kid", by_kid)
-        object.__setattr__(self, "_kids", frozenset(named))
+        object.__setattr__(self, "kids", frozenset(named))
 
     def select(self, *, algorithm: str, kid: str | None, x5t_s256: str | None) -> Key | Reason:
         """The key that a token means by its header, or KEY_UNKNOWN, KEY_AMBIGUOUS, ALGORITHM_NOT_ALLOWED.
@@ -71,7 +71,7 @@ class KeySet:
             found = self._by_kid.get((kid, algorithm))
             if found is not None:
                 return found
-            return Reason.ALGORITHM_NOT_ALLOWED if kid in self._kids else Reason.KEY_UNKNOWN
+            return Reason.ALGORITHM_NOT_ALLOWED if kid in self.kids else Reason.KEY_UNKNOWN
         candidates = self.keys
         if kid is not None and not self.any_kid:
             # A key that does not say which certificate it is from does not contradict the token.
@@ -161,13 +161,15 @@ def read_jwks(data: bytes, *, max_keys: int = MAX_KEYS) -> KeySet:
 
 def _ambiguous(keys: Iterable[Key]) -> Iterator[str]:
     """Notes on keys that nobody can mean by their name alone."""
-    named: dict[tuple[str, str | None], list[Key]] = {}
+    named: dict[tuple[str | None, str | None], list[Key]] = {}
     for key in keys:
-        if key.kid is not None:
-            named.setdefault((key.kid, key.issuer), []).append(key)
+        named.setdefault((key.kid, key.issuer), []).append(key)
     for (kid, _), same in named.items():
         if len(same) > 1 and max(Counter(name for key in same for name in key.algorithms).values()) > 1:
-            yield f"{len(same)} keys have the kid {kid!r}: a token that names only that is refused"
+            if kid is None:
+                yield f"{len(same)} keys have no kid: a token that names none is refused"
+            else:
+                yield f"{len(same)} keys have the kid {kid!r}: a token that names only that is refused"
 
 
 def _import_entry(entry: object) -> Key:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from jwtgate.authenticate import Allow, Authenticator, NeedKeys, NeedStatus
+from jwtgate.authenticate import Allow, Authenticator, Deny, NeedKeys, NeedStatus
 from jwtgate.reasons import Reason
 from jwtgate.validator.measured import ShadowCount
 from jwtgate.validator.respond import subject_digest
@@ -21,7 +21,6 @@ from jwtgate.validator.respond import subject_digest
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from jwtgate.authenticate import Deny, Outcome
     from jwtgate.keys import KeySet
     from jwtgate.plan import Plan
     from jwtgate.revocation import Standing
@@ -75,9 +74,10 @@ class Shadows:
             return
         hits = self._verified.hits
         try:
-            would_be = _verdict(
-                self._authenticate(keysets, question.policy_id, question.credential, now, question.request)
-            )
+            outcome = self._authenticate(keysets, question.policy_id, question.credential, now, question.request)
+            # What a shadow lacks is not waited for; what is enforced may have been.
+            answered = not (isinstance(enforced, Deny) and enforced.reason is Reason.ISSUER_UNAVAILABLE)
+            would_be = _verdict(outcome.denial(answered=answered) if isinstance(outcome, NeedKeys) else outcome)
         except Exception:  # noqa: BLE001 - a fault of what is only tried must deny nobody
             would_be = str(Reason.INTERNAL_ERROR)
         self._verified.hits = hits  # a request counts once
@@ -106,10 +106,8 @@ class Shadows:
         )
 
 
-def _verdict(outcome: Outcome) -> str:
-    """`allowed`, or why not. What a shadow lacks is not waited for."""
+def _verdict(outcome: Allow | Deny | NeedStatus) -> str:
+    """`allowed`, or why not."""
     if isinstance(outcome, Allow):
         return ALLOWED
-    if isinstance(outcome, NeedKeys):
-        return str(Reason.ISSUER_UNAVAILABLE)
     return str(outcome.otherwise.reason if isinstance(outcome, NeedStatus) else outcome.reason)

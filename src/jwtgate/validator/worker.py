@@ -43,7 +43,7 @@ MAX_SOCKET_PATH = 107  # bytes: sun_path of sockaddr_un (unix(7)), less its endi
 READY_PATH = "/ready"
 
 # The control process asks here where issuers' keys stand, and has them fetched: `POST`, with `since` in the query,
-# when somebody asked for it (Unix time), and `issuer`, a name in gateway.yaml, for the keys of one issuer.
+# when somebody asked for it (steady clock), and `issuer`, a name in gateway.yaml, for the keys of one issuer.
 KEYS_PATH = "/keys"
 
 # It asks here for `Measurements`.
@@ -188,13 +188,20 @@ class _Application:
         return plain(503 if missing else 200, missing.encode())
 
     async def _keys(self, request: Request) -> bytes:
-        """Where the keys stand, as JSON; after a fetch, if it is asked for. 404: no such issuer."""
+        """Where the keys stand, as JSON; after a fetch, if it is asked for.
+
+        202: that has not ended yet. 404: no such issuer.
+        """
+        status = 200
         if request.method == "POST":
             asked = dict(parse_qsl(request.query))
             since = float(asked["since"])
-            if not await self._store.refresh(asked.get("issuer"), patience=REFRESH_PATIENCE, since=since):
+            try:
+                ended = await self._store.refresh(asked.get("issuer"), patience=REFRESH_PATIENCE, since=since)
+            except KeyError:
                 return plain(404)
-        return plain(200, msgspec.json.encode(self._store.view()))
+            status = 200 if ended else 202
+        return plain(status, msgspec.json.encode(self._store.view()))
 
     async def _metrics(self, _request: Request) -> bytes:
         """What this worker has measured, as JSON."""

@@ -99,14 +99,19 @@ def test_metadata_is_asked_for_once_an_hour_and_again_when_the_keys_have_moved(
 
     async def scene() -> list[tuple[str, str | None]]:
         store = KeyStore([discovered], clocks=Clocks(lambda: now[0]))
-        await store.refresh("idp")
-        await store.refresh("idp")
+
+        async def later(seconds: int) -> None:
+            now[0] += seconds
+            store.beat()
+            await store.settle()
+
+        await later(0)
+        await later(300)
         metadata.body = json.dumps({"issuer": base, "jwks_uri": f"{base}/moved"}).encode()
         fake_issuer.paths |= {"/moved": fake_issuer.paths.pop("/keys")}
-        await store.refresh("idp")
-        await store.refresh("idp")
-        now[0] += 3600
-        await store.refresh("idp")
+        await later(300)
+        await later(300)
+        await later(3600)
         await store.aclose()
         return [
             (request[":path"].rpartition("/")[2], request.get("if-none-match")) for request in fake_issuer.requests

@@ -144,12 +144,11 @@ def test_a_snapshot_keeps_the_validators_and_when_a_key_was_first_seen(
     fetched_once(url_issuer, shelf, time.clocks)
     fake_issuer.answer.status = 304
     time.passes(5000)
-    fetched_once(url_issuer, shelf, time.clocks)
-    assert fake_issuer.requests[1]["if-none-match"] == '"v1"'
 
     async def scene() -> None:
         store = KeyStore([url_issuer], directory=shelf, clocks=time.clocks)
-        await store.refresh("idp")
+        await store.need("idp", "b")
+        assert fake_issuer.requests[1]["if-none-match"] == '"v1"'
         assert [key.first_seen for key in store.view()[0].keys] == [began]
         await store.aclose()
 
@@ -195,12 +194,18 @@ def readable_by_others(record: Path, _: Time) -> None:
     record.chmod(0o644)
 
 
+def a_directory(record: Path, _: Time) -> None:
+    record.unlink()
+    record.mkdir(mode=0o700)
+
+
 def a_link(record: Path, _: Time) -> None:
     record.rename(record.with_name("elsewhere"))
     record.symlink_to(record.with_name("elsewhere"))
 
 
 def from_the_future(_: Path, time: Time) -> None:
+    time.boots()
     time.wall -= 10_000
 
 
@@ -208,7 +213,8 @@ def too_old(_: Path, time: Time) -> None:
     time.passes(90_000)
 
 
-def from_no_time(record: Path, _: Time) -> None:
+def from_no_time(record: Path, time: Time) -> None:
+    time.boots()
     fields = json.loads(record.read_text())
     record.write_text(json.dumps(fields | {"confirmed_at": -5}))
 
@@ -226,6 +232,7 @@ def without_a_key(record: Path, _: Time) -> None:
         (another_shape, "it is damaged: "),
         (no_jwks, "not a JWK Set: "),
         (readable_by_others, "expected a file that only we can read and write"),
+        (a_directory, "expected a file that only we can read and write"),
         (a_link, "Too many levels of symbolic links"),
         (from_the_future, "it was written in the future"),
         (too_old, "the issuer confirmed it 90000 s ago, expected less than 86400 s (max_stale)"),

@@ -131,6 +131,45 @@ def test_a_fetch_that_left_before_a_key_was_published_does_not_stand_for_the_one
     assert len(fake_issuer.requests) == 3
 
 
+def test_a_key_without_a_name_is_asked_for_anew_once_per_min_refetch(
+    fake_issuer: Any, url_issuer: Issuer, jwks: Any
+) -> None:
+    fake_issuer.answer.body = jwks("a").replace(b'"kid": "a", ', b"")
+    clock = Clock()
+
+    async def scene() -> None:
+        async with running(KeyStore([url_issuer], clocks=Clocks(clock))) as store:
+            await until(lambda: kids(store) == [None])
+            before = store.keysets["idp"]
+            fake_issuer.answer.body = jwks("a").replace(b'"kid": "a", ', b"")
+            clock.passes(1)
+            assert await store.need("idp", None)
+            assert store.keysets["idp"].digest != before.digest
+            for _ in range(20):
+                clock.passes(1)
+                await store.need("idp", None)
+
+    play(scene())
+    assert len(fake_issuer.requests) == 4
+
+
+def test_a_fetch_that_a_person_waits_for_in_vain_has_not_ended(
+    fake_issuer: Any, url_issuer: Issuer, jwks: Any
+) -> None:
+    fake_issuer.answer.body = jwks("a")
+    go_on = threading.Event()
+    fake_issuer.answer.before = go_on.wait
+
+    async def scene() -> None:
+        store = KeyStore([url_issuer])
+        assert not await store.refresh("idp", patience=0.1)
+        go_on.set()
+        assert await store.refresh("idp")
+        await store.aclose()
+
+    play(scene())
+
+
 def test_ten_thousand_unknown_kids_are_one_fetch_per_min_refetch(
     fake_issuer: Any, url_issuer: Issuer, jwks: Any
 ) -> None:
@@ -288,18 +327,39 @@ def test_an_unchanged_set_costs_a_304_and_stays_the_same_object(
     fake_issuer.answer.body = jwks("a")
     fake_issuer.answer.headers = {"ETag": '"v1"'}
 
+    clock = Clock()
+
     async def scene() -> None:
-        store = KeyStore([url_issuer])
+        store = KeyStore([url_issuer], clocks=Clocks(clock))
         await store.refresh("idp")
         before = store.keysets["idp"]
         fake_issuer.answer.status = 304
         fake_issuer.answer.body = b""
-        await store.refresh("idp")
+        clock.passes(300)
+        store.beat()
+        await store.settle()
         assert store.keysets["idp"] is before
         await store.aclose()
 
     play(scene())
     assert fake_issuer.requests[1]["if-none-match"] == '"v1"'
+
+
+def test_a_person_who_asks_is_not_told_that_nothing_has_changed(
+    fake_issuer: Any, url_issuer: Issuer, jwks: Any
+) -> None:
+    """A cache between may say so wrongly."""
+    fake_issuer.answer.body = jwks("a")
+    fake_issuer.answer.headers = {"ETag": '"v1"'}
+
+    async def scene() -> None:
+        store = KeyStore([url_issuer])
+        await store.refresh("idp")
+        await store.refresh("idp")
+        await store.aclose()
+
+    play(scene())
+    assert [request.get("if-none-match") for request in fake_issuer.requests] == [None, None]
 
 
 def test_unchanged_is_no_answer_once_the_set_was_given_up(fake_issuer: Any, url_issuer: Issuer, jwks: Any) -> None:
@@ -313,7 +373,7 @@ def test_unchanged_is_no_answer_once_the_set_was_given_up(fake_issuer: Any, url_
         await store.settle()
         fake_issuer.answer.status = 304
         fake_issuer.answer.before = go_on.wait
-        await store.refresh("idp")
+        await store.need("idp", "b")
         clock.passes(86_400)
         store.beat()
         go_on.set()

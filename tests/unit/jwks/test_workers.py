@@ -15,7 +15,18 @@ import pytest
 
 from jwtgate.jwks import Clocks, KeyStore, merged
 from jwtgate.keys.freshness import Pace
-from support.scenes import Time, all_hold, fetched_once, kids, play, running, running_with, until, workers
+from support.scenes import (
+    Time,
+    all_hold,
+    fetched_once,
+    kids,
+    play,
+    record_in,
+    running,
+    running_with,
+    until,
+    workers,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -93,7 +104,7 @@ def test_a_fetch_of_another_worker_that_left_before_a_key_was_published_does_not
             await until(lambda: len(fake_issuer.requests) == 2)
             fake_issuer.answer = replace(fake_issuer.answer, body=jwks("old", "new"), before=lambda: None)
             time.passes(0.1)
-            coming = second.need("idp", "new") if asks == "a token" else second.refresh("idp", since=time.wall)
+            coming = second.need("idp", "new") if asks == "a token" else second.refresh("idp", since=time.now)
             waiting = asyncio.create_task(coming)
             await asyncio.sleep(0.05)
             time.passes(0.1)
@@ -101,6 +112,92 @@ def test_a_fetch_of_another_worker_that_left_before_a_key_was_published_does_not
             assert await asking
             assert await waiting
             assert kids(second) == ["old", "new"]
+
+    play(scene())
+    assert len(fake_issuer.requests) == 3
+
+
+def test_a_set_that_another_worker_has_just_fetched_is_found_without_waiting_for_a_look(
+    fake_issuer: Any, url_issuer: Issuer, jwks: Any, shelf: Path
+) -> None:
+    fake_issuer.answer.body = jwks("old")
+    time = Time()
+
+    async def scene() -> None:
+        first, second = workers(url_issuer, shelf, time.clocks, 2)
+        for store in (first, second):
+            await store.need("idp", "old")
+        # A stranger's: no fetch is allowed for now.
+        await second.need("idp", "made up")
+        fake_issuer.answer.body = jwks("old", "new")
+        time.passes(5)
+        await first.refresh("idp")
+        assert await second.need("idp", "new")
+        assert kids(second) == ["old", "new"]
+        await asyncio.gather(first.aclose(), second.aclose())
+
+    play(scene())
+    assert len(fake_issuer.requests) == 3
+
+
+def full_disk(record: Path) -> None:
+    """A record can neither be replaced nor read."""
+    record.unlink()
+    record.mkdir()
+
+
+@pytest.mark.parametrize("asks", ["a token", "a person"])
+def test_a_set_that_cannot_be_shared_is_fetched_by_each_worker(
+    fake_issuer: Any, url_issuer: Issuer, jwks: Any, shelf: Path, asks: str
+) -> None:
+    fake_issuer.answer.body = jwks("old")
+    time = Time()
+
+    async def scene() -> None:
+        stores = workers(url_issuer, shelf, time.clocks)
+        for store in stores:
+            await store.need("idp", "old")
+        full_disk(record_in(shelf))
+        fake_issuer.answer.body = jwks("new")
+        time.passes(1)
+        since = time.now
+        time.passes(1)
+        for store in stores:
+            assert await (store.need("idp", "new") if asks == "a token" else store.refresh(since=since))
+            assert kids(store) == ["new"]
+        for store in stores:
+            await store.need("idp", "made up")
+            await store.aclose()
+
+    play(scene())
+    assert len(fake_issuer.requests) <= 1 + 2 * 4
+
+
+def test_a_fetch_that_ended_with_its_worker_does_not_use_up_the_one_that_is_allowed(
+    fake_issuer: Any, url_issuer: Issuer, jwks: Any, shelf: Path
+) -> None:
+    fake_issuer.answer.body = jwks("old")
+    time, go_on = Time(), threading.Event()
+
+    async def scene() -> None:
+        first, second = workers(url_issuer, shelf, time.clocks, 2)
+        for store in (first, second):
+            await store.need("idp", "old")
+        time.passes(1)
+        fake_issuer.answer.before = go_on.wait
+        asking = asyncio.create_task(first.need("idp", "new"))
+        await until(lambda: len(fake_issuer.requests) == 2)
+        await first.aclose()
+        await asking
+        go_on.set()
+        fake_issuer.answer = replace(fake_issuer.answer, body=jwks("old", "new"), before=lambda: None)
+        time.passes(1)
+        assert await second.need("idp", "new")
+        assert kids(second) == ["old", "new"]
+        # This one has ended: the next is due in 10 s, whoever asks.
+        time.passes(1)
+        await second.need("idp", "made up")
+        await second.aclose()
 
     play(scene())
     assert len(fake_issuer.requests) == 3
@@ -166,7 +263,7 @@ def test_all_workers_asked_to_refresh_at_once_share_a_fetch_and_its_failure(
 
         async def refresh_all() -> None:
             """As the control process asks: all for the same moment, but some hear of it late."""
-            since = clocks.wall()
+            since = clocks.steady()
             await asyncio.gather(*(store.refresh("idp", since=since) for store in stores[:-1]))
             await stores[-1].refresh("idp", since=since)
 
@@ -234,7 +331,7 @@ def test_a_damaged_ledger_costs_a_fetch_and_nothing_else(
         assert os.fstat(file.fileno()).st_size > 2
 
 
-@pytest.mark.parametrize("jump", [-1_000_000, 1_000_000])
+@pytest.mark.parametrize("jump", [-1_000_000, -50, 50, 1_000_000])
 def test_a_wall_clock_that_jumps_changes_nothing_for_running_workers(
     fake_issuer: Any, url_issuer: Issuer, jwks: Any, shelf: Path, jump: float
 ) -> None:
@@ -250,5 +347,12 @@ def test_a_wall_clock_that_jumps_changes_nothing_for_running_workers(
             fake_issuer.answer.body = jwks("a", "b")
             time.passes(280)
             await until(all_hold(stores, "a", "b"))
+            # An unknown key id causes a fetch; the next one is 10 s later, not sooner and not later than that.
+            asked = len(fake_issuer.requests)
+            for number, store in enumerate(stores * 3):
+                await store.need("idp", f"made up {number}")
+                time.wall += jump
+                time.passes(4)
+            assert len(fake_issuer.requests) == asked + 2
 
     play(scene())

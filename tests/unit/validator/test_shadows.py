@@ -9,7 +9,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from jwtgate import generate_signing_key, mint, read_jwks
-from jwtgate.authenticate import Allow, Authenticator, Credential, Deny
+from jwtgate.authenticate import Allow, Authenticator, Credential, Deny, NeedKeys
 from jwtgate.config import load_text
 from jwtgate.jwks import KeyStore, StatusStore
 from jwtgate.policy import Request
@@ -75,6 +75,7 @@ class Tried:
         self.plan = plan(route)
         self.verified = VerifiedTokens(1 << 20)
         self.keysets = keysets
+        self.answered = True
         self.enforced = Authenticator(self.plan, self.verified)
         found = shadows_of(self.plan, self.verified, Standing())
         assert found is not None
@@ -83,6 +84,8 @@ class Tried:
     def ask(self, credential: Credential | Reason, now: float = NOW, method: str = "GET") -> Allow | Deny:
         question = Question(only(self.plan).id, credential, Request(method, headers={"x-tenant": ""}))
         outcome = self.enforced(self.keysets, question.policy_id, credential, now, question.request)
+        if isinstance(outcome, NeedKeys):
+            outcome = outcome.denial(answered=self.answered)
         assert isinstance(outcome, Allow | Deny)
         self.shadows.see(self.keysets, question, outcome, now)
         return outcome
@@ -167,6 +170,15 @@ def test_keys_that_only_the_shadow_needs_are_not_waited_for() -> None:
     tried = Tried("policy: caller, shadow: stranger")
     tried.ask(Credential(mint({"iss": "https://other.example", "aud": "us", "exp": NOW + 100}, foreign)))
     assert tried.counted == {("issuer_unknown", "issuer_unavailable", 1)}
+
+
+@pytest.mark.parametrize(("answered", "said"), [(True, "key_unknown"), (False, "issuer_unavailable")])
+def test_a_key_that_is_unknown_to_both_is_no_disagreement(answered: bool, said: str) -> None:
+    tried = Tried("policy: caller, shadow: writer")
+    tried.answered = answered
+    stranger = generate_signing_key("ES256")
+    tried.ask(Credential(mint({"iss": "https://issuer.example", "aud": "us", "exp": NOW + 100}, stranger)))
+    assert tried.counted == {(said, said, 1)}
 
 
 def test_the_remembered_token_is_used_and_not_counted_twice() -> None:
