@@ -35,7 +35,8 @@ end
 if "@ORDER@" ~= "" then
   for line in io.lines("@ORDER@") do order[#order + 1] = tonumber(line) end
 end
-if @SPARE@ > 0 then last = math.max(2, @START@ + #headers - @SPARE@) end
+local turns = #order > 0 and #order or #headers
+if @SPARE@ > 0 then last = math.max(2, @START@ + turns - @SPARE@) end
 local ffi = require("ffi")
 ffi.cdef("int getpid(void); int kill(int, int);")
 turn = @START@
@@ -76,8 +77,9 @@ end
 class Tokens:
     """What to send: a file with a token on each line (`-`: none), and which of them.
 
-    `distinct` tokens in turn, from line `first` (0 is the first) on. `once`: a run ends when they are used up, so
-    that none comes twice in it. `fresh`: so many for each run, and none of them twice over all runs.
+    `distinct` tokens in turn, or in this `order`, from line `first` (0 is the first) on. `once`: a run ends when
+    they are used up, so that none comes twice in it, unless `order` says so. `fresh`: so many for each run, and
+    none of them twice over all runs.
     """
 
     file: Path

@@ -43,8 +43,8 @@ def keys() -> dict[str, SigningKey]:
     for algorithm in ALGORITHMS:
         path = directory / f"{algorithm}.pem"
         if not path.exists():
-            for kind in ("repeated", "fresh"):
-                _file(algorithm, kind).unlink(missing_ok=True)
+            for tokens in (KEPT / "tokens").glob(f"{algorithm}-*.txt"):
+                tokens.unlink()
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with os.fdopen(descriptor, "wb") as file:
                 file.write(serialise_signing_key(generate_signing_key(algorithm), None))

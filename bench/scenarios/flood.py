@@ -43,13 +43,13 @@ def measure(bench: Bench) -> dict[str, Any]:
                 found["recent"].setdefault(name, []).append(_beside(system, often, forged, SECONDS))
     seldom = bench.repeated("ES256", RETURNING)
     with bench.systems(SYSTEMS, STALENESS) as running:
-        for name, system in running.items():
-            bench.step(f"{name}: users who come back every {BACK_AFTER} s")
-            url = f"http://{system.address}/es256/"
-            if name == "jwtgate":
-                run_once = Generator(url, seldom, connections=USERS, seconds=BACK_AFTER + 1, pause=PAUSE)
-                _complete(run_once.result())
-            found["returning"][name] = [_beside(system, seldom, forged, 10, pause=PAUSE)]
+        url = f"http://{running['jwtgate'].address}/es256/"
+        bench.step(f"{RETURNING:,} users come for the first time")
+        _complete(Generator(url, seldom, connections=USERS, seconds=BACK_AFTER + 1, pause=PAUSE).result())
+        for _ in range(min(bench.rounds, 2)):
+            for name, system in running.items():
+                bench.step(f"{name}: users who come back every {BACK_AFTER} s")
+                found["returning"].setdefault(name, []).append(_beside(system, seldom, forged, 10, pause=PAUSE))
     return found
 
 
@@ -83,8 +83,12 @@ def _kept(rounds: list[dict[str, Any]]) -> float:
     return _median(each["flooded"]["requests"] / each["alone"]["requests"] for each in rounds)
 
 
-def _slower(rounds: list[dict[str, Any]]) -> float:
-    return _median(each["flooded"]["p99"] / each["alone"]["p99"] for each in rounds)
+def _slower(rounds: list[dict[str, Any]]) -> list[float]:
+    return [each["flooded"]["p99"] / each["alone"]["p99"] for each in rounds]
+
+
+def _p99(rounds: list[dict[str, Any]], part: str) -> list[float]:
+    return [each[part]["p99"] / 1000 for each in rounds]
 
 
 def goals(data: dict[str, Any]) -> list[Goal]:
@@ -92,7 +96,8 @@ def goals(data: dict[str, Any]) -> list[Goal]:
     ours = data["recent"]["jwtgate"]
     return [
         Goal("flood: throughput of users kept", _kept(ours) * 100, 90, "%", at_least=True),
-        Goal("flood: p99 of users, flooded ÷ alone", _slower(ours), 4),
+        Goal("flood: p99 of users, flooded ÷ alone", _median(_slower(ours)), 4),
+        Goal("flood: p99 of users, flooded", _median(_p99(ours, "flooded")), unit="ms"),
     ]
 
 
@@ -103,25 +108,38 @@ def markdown(data: dict[str, Any]) -> str:
         "as they go; all of the gateway on one core.",
         "Users who were here a moment ago (100 tokens in turn, decisions repeated for 60 s):",
         _table(data["recent"]),
+        f"{_rounds(data['recent'])} of {SECONDS} s alone and as long beside the flood, systems in turn. Ratios "
+        "are those of a round.",
         f"{RETURNING:,} users, each of whom comes back every {BACK_AFTER} s, with decisions repeated for "
         f"{STALENESS} s: in our gateway none has a decision left when it comes. They ask "
         f"{1000 // PAUSE * USERS} times a second at most:",
         _table(data["returning"]),
+        f"{_rounds(data['returning'])}.",
     ]
     return "\n\n".join(parts)
 
 
+def _rounds(by_system: dict[str, list[dict[str, Any]]]) -> str:
+    number = len(next(iter(by_system.values())))
+    return "1 round" if number == 1 else f"{number} rounds"
+
+
 def _table(by_system: dict[str, list[dict[str, Any]]]) -> str:
-    columns = ("system", "users/s alone", "users/s flooded", "kept", "p99 ms alone", "p99 ms flooded", "forged/s")
-    return table(columns, [(title(name), *_cells(rounds)) for name, rounds in by_system.items()])
+    rates = ("system", "users/s alone", "users/s flooded", "kept")
+    times = ("p99 ms alone", "p99 ms flooded", "flooded ÷ alone", "forged/s")
+    return table((*rates, *times), [(title(name), *_cells(rounds)) for name, rounds in by_system.items()])
 
 
 def _cells(rounds: list[dict[str, Any]]) -> tuple[str, ...]:
     def rate(part: str) -> str:
         return spread([each[part]["requests"] / each[part]["seconds"] for each in rounds])
 
-    def p99(part: str) -> str:
-        return spread([each[part]["p99"] / 1000 for each in rounds], 1)
-
-    kept = f"{_kept(rounds):.0%}"
-    return rate("alone"), rate("flooded"), kept, p99("alone"), p99("flooded"), rate("attack")
+    return (
+        rate("alone"),
+        rate("flooded"),
+        f"{_kept(rounds):.0%}",
+        spread(_p99(rounds, "alone"), 1),
+        spread(_p99(rounds, "flooded"), 1),
+        spread(_slower(rounds), 2),
+        rate("attack"),
+    )

@@ -35,7 +35,7 @@ def configuration(
     issuers: str = "",
     policies: str = "",
     routes: str = "",
-    top: str = "",
+    top: str = "cache: {max_size: 1g}",
 ) -> str:
     """A gateway.yaml with a public route, and an issuer, a policy and a route for each algorithm, and more.
 
@@ -48,7 +48,7 @@ def configuration(
         "workers: 1",
         f"upstreams: {{service: [http://{setting.service}]}}",
         f"defaults: {{staleness: {setting.staleness}s}}",
-        top or "cache: {max_size: 1g}",
+        top,
         "issuers:",
     ]
     lines += [
