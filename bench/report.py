@@ -39,7 +39,7 @@ def write(found: Mapping[str, Mapping[str, Any]], root: Path) -> None:
 
     Only figures of all scenarios go to docs/ and README.md below `root`; with fewer the report is in .bench/.
     """
-    missing = [name for name in SCENARIOS if name not in found]
+    missing = [name for name in SCENARIOS if name not in found or "left_out" in found[name]["data"]]
     directory = root / (PART if missing else WHOLE)
     directory.mkdir(parents=True, exist_ok=True)
     (directory / "gateway.md").write_text(_report(found, directory))

@@ -12,7 +12,7 @@ from bench.goals import Goal
 from bench.interleaved import REPEATS, Row, find, median
 from bench.interleaved import measure as take_turns
 from bench.load import Tokens
-from bench.markdown import LOAD_COLUMNS, load_cells, table
+from bench.markdown import LOAD_COLUMNS, load_cells, repeats, table
 from bench.scenarios.costs import new, repeated
 from bench.systems import AUDIENCE, issuer_of, jwtgate
 from jwtgate.revocation import Denied, write_denied
@@ -150,5 +150,6 @@ def markdown(rows: list[dict[str, Any]]) -> str:
                 [(row["system"], row["label"], *load_cells(row)) for row in rows],
                 left=2,
             ),
+            repeats(rows),
         ]
     )

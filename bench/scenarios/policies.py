@@ -11,7 +11,7 @@ from bench.goals import Goal
 from bench.interleaved import Row, find, median
 from bench.interleaved import measure as take_turns
 from bench.load import Tokens
-from bench.markdown import LOAD_COLUMNS, load_cells, table
+from bench.markdown import LOAD_COLUMNS, load_cells, repeats, table
 from bench.minting import KEPT, at_least, claims_of
 from bench.systems import issuer_of, jwtgate
 from jwtgate.keys import load_signing_key, serialise_signing_key
@@ -81,5 +81,6 @@ def markdown(rows: list[dict[str, Any]]) -> str:
             "whose time varies by more, the difference would not be seen. The ten are those of "
             "[the decision alone](policies.md), about a token with as many claims.",
             table(("policy", *LOAD_COLUMNS), [(row["system"], *load_cells(row)) for row in rows]),
+            repeats(rows),
         ]
     )

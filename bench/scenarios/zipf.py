@@ -9,7 +9,7 @@ from bench.goals import Goal
 from bench.interleaved import Row, find, median
 from bench.interleaved import measure as take_turns
 from bench.load import Tokens
-from bench.markdown import LOAD_COLUMNS, load_cells, table, title
+from bench.markdown import LOAD_COLUMNS, load_cells, repeats, table, title
 
 if TYPE_CHECKING:
     from bench.workbench import Bench
@@ -56,5 +56,6 @@ def markdown(rows: list[dict[str, Any]]) -> str:
             "validator's memory of verified tokens (64 MiB); Envoy's cache holds 10,000 tokens in one row, and "
             f"all of them in another. Each system had {WARM} s of the same load before its first run.",
             table(("system", *LOAD_COLUMNS), [(title(row["system"]), *load_cells(row)) for row in rows]),
+            repeats(rows),
         ]
     )

@@ -31,7 +31,8 @@ def test_new_tokens_are_none_of_those_that_are_repeated(tmp_path: Path, monkeypa
     repeated = list(minting.lines(minting.token_file("ES256", 300), 1000))
     fresh = list(minting.lines(minting.fresh_file("ES256", 300), 1000))
     assert len(repeated) == len(fresh) == 300
-    assert len({*repeated, *fresh}) == 600
+    # By what they say: an ECDSA signature of the same claims is another each time, an RSA signature is not.
+    assert len({token.split(".")[1] for token in (*repeated, *fresh)}) == 600
     assert len({len(token) for token in (*repeated, *fresh)}) == 1
 
 
