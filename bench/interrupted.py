@@ -54,13 +54,13 @@ def alone(directory: Path, *, patience: float = 0) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def directory_in_memory() -> Iterator[Path]:
+def directory_in_memory(parent: Path = _IN_MEMORY) -> Iterator[Path]:
     """A directory that is removed in the end. Those of runs that were killed go first."""
-    for left in _IN_MEMORY.glob(f"{_PREFIX}*"):
+    for left in parent.glob(f"{_PREFIX}*"):
         with contextlib.suppress(OSError), _held(left) as free:
             if free:
                 _remove(left)
-    with tempfile.TemporaryDirectory(prefix=_PREFIX, dir=_IN_MEMORY) as name, _held(Path(name)):
+    with tempfile.TemporaryDirectory(prefix=_PREFIX, dir=parent) as name, _held(Path(name)):
         yield Path(name)
 
 

@@ -6,7 +6,10 @@ import contextlib
 import os
 import re
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -28,11 +31,14 @@ def listens(pid: int, address: str) -> bool:
         _, local, _, state, *_, inode = line.split()[:10]
         if state == "0A" and int(local.rpartition(":")[2], 16) == port:
             listening.add(f"socket:[{inode}]")
-    with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # one of them has just ended
-        return any(
-            str(file.readlink()) in listening for each in tree(pid) for file in Path(f"/proc/{each}/fd").iterdir()
-        )
-    return False
+    return any(file in listening for each in tree(pid) for file in _open_files(each))
+
+
+def _open_files(pid: int) -> Iterator[str]:
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # the process has just ended
+        for file in Path(f"/proc/{pid}/fd").iterdir():
+            with contextlib.suppress(FileNotFoundError):  # it has just been closed
+                yield str(file.readlink())
 
 
 def cpu_seconds(pids: set[int]) -> float:

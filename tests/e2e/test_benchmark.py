@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from bench.processes import tree
 
 ROOT = Path(__file__).parents[2]
 
@@ -33,6 +34,25 @@ def test_a_repeated_token_costs_little_and_a_new_one_more(tmp_path: Path) -> Non
     # NGINX repeats decisions without a validator; about each new token one is asked, in every run.
     assert all(_validators_part(sample) < 0.15 * sample["cpu"] for sample in rows["jwtgate", "ES256, repeated"])
     assert all(_validators_part(sample) > 0.4 * sample["cpu"] for sample in rows["jwtgate", "ES256, new"])
+
+
+@pytest.mark.skipif(shutil.which("wrk") is None, reason="needs wrk: apt-get install wrk")
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="needs two cores")
+def test_who_stops_it_gets_a_line_and_nothing_stays() -> None:
+    command = [sys.executable, "-m", "bench", "--quick"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if "jwtgate: ES256" in line:  # all systems run, and so does wrk
+                break
+        started = tree(process.pid) - {process.pid}
+        process.terminate()
+        _, said = process.communicate(timeout=60)
+    assert len(started) > 5
+    assert process.returncode == 130, said
+    assert said.splitlines()[-1] == "stopped."
+    assert "Traceback" not in said
+    assert not [pid for pid in started if Path(f"/proc/{pid}").exists()]
 
 
 def _validators_part(sample: dict[str, Any]) -> float:
