@@ -61,12 +61,13 @@ def _measure_all(options: Namespace) -> None:
             raise SystemExit(f"storing cannot be measured here: {reason}")
         print(f"storing will be left out: {reason}", file=sys.stderr)
     for name in names:
-        if options.resume and _known(name):
-            continue
         about = results.provenance(rounds=options.rounds, seconds=options.seconds, machine=description())
         saved = results.Saved(_RESULTS / f"{name}.unfinished.json", about)
         if not options.resume:
             saved.forget()
+            _file(name).unlink(missing_ok=True)
+        elif (known := _known(name)) and results.alike(known, about):
+            continue
         data = _measure(name, console, rounds=options.rounds, seconds=options.seconds, saved=saved)
         results.write(_file(name), {**about, "data": data})
         saved.forget()

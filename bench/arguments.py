@@ -14,7 +14,7 @@ Measure the gateway beside what people would use instead, and write the report.
 
 script/bench                  everything: under 30 minutes, writes docs/benchmarks/gateway.md and its plots
 script/bench flood zipf       these scenarios only; the report keeps the others' figures of the same day
-script/bench --resume         what has no figures of this day yet
+script/bench --resume         what has no figures of this day and commit yet
 script/bench --report         the report from the figures that there are
 script/bench --quick          the harness in half a minute; prints, writes nothing
 """

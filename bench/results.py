@@ -6,11 +6,14 @@ import json
 import os
 import subprocess
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
+
+
+UNKNOWN: Final = "unknown"  # commit
 
 
 def provenance(*, rounds: int, seconds: int, machine: Mapping[str, str]) -> dict[str, Any]:
@@ -27,13 +30,19 @@ def provenance(*, rounds: int, seconds: int, machine: Mapping[str, str]) -> dict
     }
 
 
+def alike(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether both are of one commit, from which no file differed, and of the same rounds, seconds and machine."""
+    same = all(one[name] == other[name] for name in ("commit", "rounds", "seconds", "machine"))
+    return same and not one["commit"].endswith(("+", UNKNOWN))
+
+
 def commit() -> str:
-    """The commit that is checked out, with `+` if files differ from it; `unknown` outside a repository."""
+    """The commit that is checked out, with `+` if files differ from it; UNKNOWN outside a repository."""
     try:
         found = _git("rev-parse", "--short=9", "HEAD").strip()
         return found + ("+" if _git("status", "--porcelain").strip() else "")
     except (OSError, subprocess.CalledProcessError):
-        return "unknown"
+        return UNKNOWN
 
 
 def _git(*arguments: str) -> str:
@@ -51,20 +60,19 @@ def write(path: Path, value: Any) -> None:
 class Saved:
     """The samples of a scenario that has not come to its end, in a file.
 
-    They are used again only by a run that would make the same: `about`, its provenance, names the same commit,
-    rounds, seconds and machine.
+    They are used again only by a run of which `about`, its provenance, is alike.
     """
 
     def __init__(self, path: Path, about: Mapping[str, Any]) -> None:
         self._path = path
-        self._key = {name: about[name] for name in ("commit", "rounds", "seconds", "machine")}
+        self._about = about
 
     def restore(self, rows: Sequence[dict[str, Any]]) -> None:
         """Give rows of `interleaved.measure` the samples that they have here."""
         if not self._path.exists():
             return
         kept = json.loads(self._path.read_text())
-        if kept["key"] != self._key:
+        if not alike(kept["about"], self._about):
             return
         known = {(row["system"], row["label"]): row for row in kept["rows"]}
         for row in rows:
@@ -72,7 +80,7 @@ class Saved:
 
     def save(self, rows: Sequence[dict[str, Any]]) -> None:
         """Keep what there is."""
-        write(self._path, {"key": self._key, "rows": rows})
+        write(self._path, {"about": self._about, "rows": rows})
 
     def forget(self) -> None:
         """The scenario has ended, or is begun anew."""

@@ -162,3 +162,11 @@ def test_samples_of_another_run_are_not_taken(tmp_path: Path, other: str) -> Non
     elsewhere = Saved(tmp_path / "costs", ABOUT | {other: "else"})
     (found,) = taken([row()], itertools.repeat(replace(GOOD, requests=7)), rounds=2, saved=elsewhere)
     assert [sample["requests"] for sample in found["samples"]] == [7, 7]
+
+
+@pytest.mark.parametrize("commit", ["abc+", "unknown"])
+def test_samples_of_code_that_is_no_commit_are_not_taken(tmp_path: Path, commit: str) -> None:
+    saved = Saved(tmp_path / "costs", ABOUT | {"commit": commit})
+    taken([row()], rounds=2, saved=saved)
+    (found,) = taken([row()], itertools.repeat(replace(GOOD, requests=7)), rounds=2, saved=saved)
+    assert [sample["requests"] for sample in found["samples"]] == [7, 7]
