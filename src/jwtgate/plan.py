@@ -440,10 +440,12 @@ class Plan:
 
         A key that does not fit costs a line in the error log per request, so whatever header a client can send
         fits. A cache file counts in 16 bits (ngx_http_file_cache_header_t): more than 64k would be of no use.
+
+        No larger than need be: musl, the C library of Alpine, maps what is larger than 26k anew each time.
         """
         lines = min(max((each.lines for each in self.policies.values()), default=1), CLIENT_HEADER_BUFFERS)
         key = lines * self.header_buffer
-        return min(64 * KIB, _power_of_two(key + DECISION_HEADERS_BYTES + self.identity_bytes))
+        return min(64 * KIB, _pages(key + DECISION_HEADERS_BYTES + self.identity_bytes))
 
     @property
     def tells_who(self) -> bool:
@@ -455,6 +457,11 @@ class Plan:
     def identity_headers(self) -> tuple[str, ...]:
         """Every identity header that any policy sets, sorted: each is set or cleared on every route."""
         return tuple(sorted({each.header for policy in self.policies.values() for each in policy.identity}))
+
+
+def _pages(least: int) -> int:
+    """Whole pages of memory that hold so many bytes."""
+    return -(-least // (4 * KIB)) * 4 * KIB
 
 
 def _power_of_two(least: int) -> int:
