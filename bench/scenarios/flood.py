@@ -31,12 +31,19 @@ RETURNING = BACK_AFTER * USERS * 1000 // PAUSE  # users in all
 
 
 def measure(bench: Bench) -> dict[str, Any]:
-    """`recent` and `returning`: by system, what users got alone and beside the flood, for each round."""
+    """`recent` and `returning`: by system, what users got alone and beside the flood, for each round.
+
+    `plain`: what as many connections get from NGINX without authentication, for each round of `recent`.
+    """
     forged = Tokens(minting.forged_file("ES256"), 10_000)
     often = bench.repeated("ES256", 100)
-    found: dict[str, Any] = {"recent": {}, "returning": {}}
-    with bench.systems(SYSTEMS) as running:
+    found: dict[str, Any] = {"recent": {}, "returning": {}, "plain": []}
+    with bench.systems(["nginx", *SYSTEMS]) as running:
+        plain = running.pop("nginx")
         for _ in range(min(bench.rounds, 3)):
+            bench.step("plain NGINX")
+            load = run(f"http://{plain.address}/public/", bench.no_token(), connections=USERS, seconds=SECONDS)
+            found["plain"].append(dataclasses.asdict(load))
             for name, system in running.items():
                 bench.step(f"{name}: users who were here a moment ago")
                 run(f"http://{system.address}/es256/", often, connections=USERS, seconds=1)
@@ -111,7 +118,8 @@ def markdown(data: dict[str, Any]) -> str:
         "Users who were here a moment ago (100 tokens in turn, decisions repeated for 60 s):",
         _table(data["recent"]),
         f"{_rounds(data['recent'])} of {SECONDS} s alone and as long beside the flood, systems in turn. Ratios "
-        "are those of a round.",
+        f"are those of a round. NGINX without authentication gives {USERS} connections a p99 of "
+        f"{spread([each['p99'] / 1000 for each in data['plain']], 1)} ms here.",
         f"{RETURNING:,} users, each of whom comes back every {BACK_AFTER} s, with decisions repeated for "
         f"{STALENESS} s: in our gateway none has a decision left when it comes. They ask "
         f"{1000 // PAUSE * USERS} times a second at most:",

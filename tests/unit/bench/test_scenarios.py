@@ -49,11 +49,12 @@ def test_a_floods_p99_is_told_in_milliseconds_beside_its_ratio() -> None:
         {"alone": load(1000, 1000), "flooded": load(950, 2500), "attack": load(80, 9000)},
         {"alone": load(1000, 500), "flooded": load(850, 2500), "attack": load(80, 9000)},
     ]
-    data = {"recent": {"jwtgate": rounds}, "returning": {"jwtgate": rounds[:1]}}
+    data = {"recent": {"jwtgate": rounds}, "returning": {"jwtgate": rounds[:1]}, "plain": [load(9000, 400)]}
     kept, slower, p99 = flood.goals(data)
     assert kept.value == pytest.approx(90)
     assert (slower.value, p99.value, p99.bound) == (3.75, 2.5, None)
     told = flood.markdown(data)
     assert "| 0.8 (0.5 to 1.0) | 2.5 (2.5 to 2.5) | 3.75 (2.50 to 5.00) |" in told
+    assert "a p99 of 0.4 ms here" in told
     assert "2 rounds of" in told
     assert "1 round of" in told
