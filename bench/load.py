@@ -175,6 +175,7 @@ class Generator:
             said, complaint = self._process.communicate(timeout=self._patience)
         finally:
             self._process.kill()
+            self._process.wait()
         if self._process.returncode:
             raise SystemExit(f"wrk failed: {complaint or said}")
         answer = json.loads(said.strip().splitlines()[-1])

@@ -8,6 +8,7 @@ import shutil
 import statistics
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,10 @@ def test_who_stops_it_gets_a_line_and_nothing_stays() -> None:
     assert process.returncode == 130, said
     assert said.splitlines()[-1] == "stopped."
     assert "Traceback" not in said
-    assert not [pid for pid in started if Path(f"/proc/{pid}").exists()]
+    deadline = time.monotonic() + 30
+    while (left := [pid for pid in started if Path(f"/proc/{pid}").exists()]) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not left
 
 
 def _validators_part(sample: dict[str, Any]) -> float:
