@@ -113,9 +113,9 @@ class NeedKeys(msgspec.Struct, frozen=True):
 
     issuer: str
     kid: str | None
-    otherwise: Deny
+    otherwise: Allow | Deny
 
-    def denial(self, *, answered: bool) -> Deny:
+    def settled(self, *, answered: bool) -> Allow | Deny:
         """What it comes to when the keys did not come. `answered`: the issuer was asked and has said which it
         has; without that nothing is known about the token."""
         return self.otherwise if answered else Deny(Reason.ISSUER_UNAVAILABLE, Step.KEY)
@@ -244,16 +244,20 @@ class Authenticator:
         if credential is Reason.TOKEN_MISSING:
             return _anonymous(anonymous, policy, request, now)
         outcome = self(keysets, policy.id, credential, now, request, required=True)
-        if (
-            policy.presence == "unsafe_tolerate_invalid"
-            and isinstance(outcome, Deny)
-            and outcome.step not in (Step.REQUIREMENTS, Step.IDENTITY)
-            and DENIALS[outcome.reason].code in _INVALID
-        ):
-            passed = _anonymous(anonymous, policy, request, now)
-            if isinstance(passed, Allow):
-                return Allow(None, None, (), 0, outcome.reason)
-        return outcome
+        if policy.presence != "unsafe_tolerate_invalid":
+            return outcome
+        match outcome:
+            case (Deny() as denied) | NeedKeys(otherwise=Deny(step=Step.VERIFY) as denied):
+                pass
+            case _:
+                return outcome
+        if denied.step in (Step.REQUIREMENTS, Step.IDENTITY) or DENIALS[denied.reason].code not in _INVALID:
+            return outcome
+        passed = _anonymous(anonymous, policy, request, now)
+        if not isinstance(passed, Allow):
+            return outcome
+        tolerated = Allow(None, None, (), 0, denied.reason)
+        return NeedKeys(outcome.issuer, None, tolerated) if isinstance(outcome, NeedKeys) else tolerated
 
     def remembers(self, credential: Credential) -> bool:
         """Whether the signature of this token was checked before: deciding about it will not take long."""
@@ -295,8 +299,9 @@ class Authenticator:
         verified = verify(token, key)
         if not isinstance(verified, VerifiedToken):
             denied = Deny(verified, Step.VERIFY)
-            # A key without a name cannot be told from the one that came in its place.
-            return NeedKeys(issuer.name, None, denied) if key.kid is None and not keyset.any_kid else denied
+            # A key that is not named cannot be told from the one that came in its place.
+            unnamed = header.kid is None and header.x5t_s256 is None and not keyset.any_kid
+            return NeedKeys(issuer.name, None, denied) if unnamed else denied
         self._verified.put(digest, issuer.name, keyset, verified, now)
         return verified
 

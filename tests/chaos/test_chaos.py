@@ -60,10 +60,11 @@ class Gateway:
         credential = Credential(token)
         outcome = self._authenticate(self.store.keysets, POLICY, credential, time.time())
         if isinstance(outcome, NeedKeys):
-            answered = await self.store.need(outcome.issuer, outcome.kid)
+            tried = self.store.keysets.get(outcome.issuer)
+            answered = await self.store.need(outcome.issuer, outcome.kid, tried)
             outcome = self._authenticate(self.store.keysets, POLICY, credential, time.time())
             if isinstance(outcome, NeedKeys):
-                outcome = outcome.denial(answered=answered)
+                outcome = outcome.settled(answered=answered)
         outcome = outcome.otherwise if isinstance(outcome, NeedKeys | NeedStatus) else outcome
         return Gets.ALLOWED if isinstance(outcome, Allow) else Gets(outcome.reason)
 

@@ -226,9 +226,10 @@ def test_a_key_of_one_issuer_never_verifies_a_token_of_another() -> None:
     assert isinstance(ask(stolen, BOTH, authenticate=authenticate), NeedKeys)
 
 
-def test_a_key_without_a_name_may_have_been_replaced() -> None:
-    """By one that has no name either, which no `kid` tells from it."""
-    keys = {"one": read_jwks(json.dumps({"keys": [unnamed(KEY)]}).encode())}
+@pytest.mark.parametrize("published", ["with a kid", "without"])
+def test_a_key_that_the_token_does_not_name_may_have_been_replaced(published: str) -> None:
+    jwk = KEY.public_jwk() if published == "with a kid" else unnamed(KEY)
+    keys = {"one": read_jwks(json.dumps({"keys": [jwk]}).encode())}
     asked = ask(signed(json.dumps(claims()).encode(), SECOND, kid=None), keys=keys)
     assert asked == NeedKeys("one", None, Deny(Reason.SIGNATURE_INVALID, Step.VERIFY))
     # A name that was published is a promise: a bad signature by it is one.
@@ -512,8 +513,17 @@ def test_no_token_a_valid_one_and_an_invalid_one_are_three_states(
 
 def test_keys_that_cannot_be_had_are_not_an_invalid_token() -> None:
     outcome = ask(token(), policy_of("/tolerant/"), keys={})
+    assert outcome == NeedKeys("one", None, Deny(Reason.ISSUER_UNAVAILABLE, Step.KEY))
+
+
+def test_a_bad_signature_is_tolerated_also_where_the_key_is_asked_for() -> None:
+    forged = signed(json.dumps(claims()).encode(), SECOND, kid=None)
+    outcome = ask(forged, policy_of("/tolerant/"))
     assert isinstance(outcome, NeedKeys)
-    assert outcome.otherwise.reason is Reason.ISSUER_UNAVAILABLE
+    settled = outcome.settled(answered=True)
+    assert isinstance(settled, Allow)
+    assert (settled.token, settled.tolerated) == (None, Reason.SIGNATURE_INVALID)
+    assert outcome.settled(answered=False) == Deny(Reason.ISSUER_UNAVAILABLE, Step.KEY)
 
 
 # What is printed

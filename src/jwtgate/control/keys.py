@@ -53,9 +53,8 @@ async def refresh_keys(running: Running, arguments: Mapping[str, Any]) -> Any:
         known = ", ".join(view.name for view in await key_views(running.parts))
         raise ControlError(f"this gateway has no issuer {name!r}: there are {known or 'none'}")
     told = _told(said)
-    told["not_ended"] = sum(
-        isinstance(each, Said) and each.status == HTTPStatus.ACCEPTED for each in said.values()
-    )
+    accepted = (isinstance(each, Said) and each.status == HTTPStatus.ACCEPTED for each in said.values())
+    told["without_answer"] = sum(accepted)
     try:
         return {**told, "flushed": (await running.supervisor.ask("flush")).text}
     except ControlError as refused:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple, assert_never
 from jwtgate.errors import KeyFetchError, KeyRefusedError
 from jwtgate.jwks import report
 from jwtgate.jwks.asked import Asked
-from jwtgate.jwks.fetch import Got, RefusedByIssuerError, Same, Seen
+from jwtgate.jwks.fetch import ANEW, Got, RefusedByIssuerError, Same, Seen
 from jwtgate.jwks.held import Held
 from jwtgate.jwks.imported import import_jwks
 from jwtgate.jwks.kept import Document
@@ -45,16 +45,16 @@ if TYPE_CHECKING:
     from jwtgate.jwks.group import Group
     from jwtgate.jwks.held import Around
     from jwtgate.jwks.kept import Kept
-    from jwtgate.jwks.shelf import Ledger
     from jwtgate.jwks.source import Source
     from jwtgate.jwks.view import Coming
+    from jwtgate.keys import KeySet
 
 
 class _Wish(NamedTuple):
-    """What somebody waits for: a fetch that began after `since`, or an issuer's key with an id (None: any)."""
+    """What somebody waits for: a fetch that began after `since`, or what `KeySets.has` says of a token's key."""
 
     since: float
-    key: tuple[str, str | None] | None = None
+    key: tuple[str, str | None, KeySet | None] | None = None
 
 
 class Feed:
@@ -104,28 +104,26 @@ class Feed:
         if self._opened and not await self._adopt() and self._kept is not None and self._kept.missed():
             self._take(Missed())
 
-    async def need(self, issuer: str, kid: str | None, patience: float) -> bool:
+    async def need(self, issuer: str, kid: str | None, tried: KeySet | None, patience: float) -> bool:
         """Wait for the fetch that may bring this key, if one is under way or allowed.
 
         Whether the last fetch brought an answer. A fetch is waited for by all requests together for `patience`
         seconds: from then on it is one that brings none, also for those that come later.
         """
-        since, has = self._around.clocks.steady(), self._around.keysets.has
-        new = not has(issuer, None)
-        # Another worker may have fetched it a moment ago.
-        await self._adopt()
-        if has(issuer, kid) and (new or kid is not None):
+        wish = _Wish(self._around.clocks.steady(), (issuer, kid, tried))
+        await self._adopt()  # another worker may have fetched it a moment ago
+        if self._has(wish):
             return True
-        wish = _Wish(since, (issuer, kid) if new or kid is not None else None)
         return await self._have_asked(KidUnknown(), wish, patience) and self.asked.error is None
 
     async def refresh(self, patience: float, since: float) -> bool:
-        """Fetch now, whatever the schedule says, unless another worker has done so after `since`.
+        """Fetch all of it now, whatever the schedule says, unless another worker has done so after `since`.
 
-        Whether that has ended in time, well or not.
+        Whether that has brought an answer in time, which is what is held now.
         """
         await self._open()
-        return await self._have_asked(Refresh(), _Wish(since), patience) and self.asked.asked_at >= since
+        ended = await self._have_asked(Refresh(), _Wish(since), patience)
+        return ended and self.asked.whole_at >= since and self.asked.error is None
 
     async def settle(self) -> None:
         """Wait until no fetch is in flight."""
@@ -163,17 +161,18 @@ class Feed:
     async def _have_asked(self, event: KidUnknown | Refresh, wish: _Wish, patience: float) -> bool:
         """Wait for what is wished for, if a fetch is allowed. False: that has not ended in time.
 
-        The fetch in flight may have left before the issuer published the key. So it is waited for, and if it did
-        not bring it, so is the next one.
+        The fetch in flight may have left before the issuer published the key, or may not ask for all of it. So it
+        is waited for, and if it did not bring what is wished for, so is the next one.
         """
         began = self._around.clocks.steady()
-        for _ in range(2):
+        for _ in range(3):
             if self._take(event, wish) not in (Do.FETCH, Do.WAIT):
                 break
             waited = self._around.clocks.steady() - min(began, self._awaited_since)
             if not await self._wait(max(0.0, patience - waited)):
                 return False
-            if self.asked.asked_at >= wish.since or self._has(wish):
+            asked_at = self.asked.whole_at if isinstance(event, Refresh) else self.asked.asked_at
+            if asked_at >= wish.since or self._has(wish):
                 break
         return True
 
@@ -206,8 +205,10 @@ class Feed:
         finally:
             if in_lane:
                 self._around.lanes.release()
-            self._flight = None
-            self._awaited_since = inf
+            # Since its end was told, another one may have begun.
+            if self._flight is asyncio.current_task():
+                self._flight = None
+                self._awaited_since = inf
 
     async def _turn(self) -> bool:
         """Wait for a lane. False: without one, because a request came to wait for us."""
@@ -229,13 +230,15 @@ class Feed:
             await self._ask(event)
             return
         async with self._kept.locked() as ledger:
-            adopted = await self._adopt()
+            await self._adopt()
             entry = self._kept.entry(ledger)
             if entry is not None and entry.error is not None:
                 self.asked.outage.is_new(entry.error)  # who wrote it has told it
-            self.asked.asked_at = max(self.asked.asked_at, self._kept.asked_at(entry, self.state))
+            if entry is not None and self._kept.shares(entry, self.state):
+                self.asked.asked_at = max(self.asked.asked_at, entry.asked_at)
+                self.asked.whole_at = max(self.asked.whole_at, entry.whole_at)
             since = self._around.clocks.steady() if wish is None else wish.since
-            found = adopted and self._has(wish)
+            found = self._has(wish)
             elsewhere = self._kept.elsewhere(entry, event, self.state, self._pace, since=since, found=found)
             if elsewhere is not None:
                 if entry is not None:
@@ -243,25 +246,20 @@ class Feed:
                     self.asked.heard(entry.error, now if entry.error_at is None else min(entry.error_at, now))
                 self._take(elsewhere)
                 return
-            self.state = self._kept.doubted(entry, self.state)
+            self.state = self._kept.joined(entry, self.state)
             # Before the fetch: a worker that dies in the middle has asked all the same.
-            self._note(ledger, self._kept)
+            self._kept.note(ledger, self.state, self._pace, self.asked)
             await self._ask(event)
-            self._note(ledger, self._kept)
-
-    def _note(self, ledger: Ledger | None, kept: Kept) -> None:
-        kept.note(ledger, self.state, self._pace, self.asked)
+            self._kept.note(ledger, self.state, self._pace, self.asked)
 
     async def _ask(self, why: Event) -> None:
         """Ask the issuer, and let the table know how that went."""
         event: Confirmed | Emptied | Failed
-        began = self._around.clocks.steady()
+        began, whole = self._around.clocks.steady(), isinstance(why, Refresh)
         self.asked.fetches += 1
         try:
-            # A person who asks wants the set, and no word of a cache between that nothing has changed.
-            known = None if isinstance(why, Refresh) else self.held.document
-            seen = Seen() if known is None else known.seen
-            event = await self._read(await self.source.load(seen))
+            seen = Seen() if self.held.document is None else self.held.document.seen
+            event = await self._read(await self.source.load(ANEW if whole else seen))
         except RefusedByIssuerError as error:
             event = Failed(self._around.jitter(), error.retry_after)
             self._failed(str(error))
@@ -271,14 +269,14 @@ class Feed:
         except KeyRefusedError as error:
             event = Failed(self._around.jitter())
             self._failed(f"{self.source.place}: {error}")
-        self.asked.asked_at = began
+        self.asked.ended(began, whole=whole)
+        if isinstance(event, Confirmed) and self.asked.error is not None:
+            report.recovered(self.group.name, self.asked.error)
+            self.asked.heard(None, self._around.clocks.wall())
         self._take(event)
         await asyncio.sleep(0)  # to use a large set takes 10 ms, and so does to write it: requests first
         if isinstance(event, Confirmed):
             self._keep()
-            if self.asked.error is not None:
-                report.recovered(self.group.name, self.asked.error)
-                self.asked.heard(None, self._around.clocks.wall())
 
     async def _read(self, answer: Got | Same) -> Confirmed | Emptied:
         match answer:
@@ -366,3 +364,5 @@ class Feed:
             self._kept.write(self.group.issuer, self.held.document, self.state)
         except OSError as error:
             report.snapshot_unwritable(self.group.name, error.strerror or str(error))
+            # An older one must not come back with the next start, nor in a worker that begins anew.
+            self._kept.remove()

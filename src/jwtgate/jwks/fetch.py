@@ -12,7 +12,7 @@ import asyncio
 import ssl
 import zlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import httpx2
 
@@ -40,10 +40,14 @@ _MAX_VALIDATOR = 1024  # bytes of an ETag or a date that are worth sending back
 @dataclass(frozen=True, slots=True)
 class Seen:
     """What identifies the version that we hold: the validators of RFC 9110, section 8.8, or a file's
-    signature."""
+    signature. `anew`: it is asked for whatever we hold, and past caches (RFC 9111, section 5.2.1.4)."""
 
     etag: str | None = None
     last_modified: str | None = None
+    anew: bool = False
+
+
+ANEW: Final = Seen(anew=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +172,8 @@ def _request(url: httpx2.URL, seen: Seen, fetching: Fetching, accept: str) -> ht
         }
     )
     headers.update(fetching.headers)
+    if seen.anew:
+        headers["Cache-Control"] = "no-cache"
     if seen.etag is not None:
         headers["If-None-Match"] = seen.etag
     if seen.last_modified is not None:
@@ -211,7 +217,7 @@ async def _read(
 ) -> Got | Same:
     headers = response.headers
     # Only who sent a validator can be told that nothing changed.
-    if response.status_code == 304 and seen != Seen():
+    if response.status_code == 304 and (seen.etag, seen.last_modified) != (None, None):
         return Same(lifetime(headers))
     if response.status_code != 200:
         raise RefusedByIssuerError(

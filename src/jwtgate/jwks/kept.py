@@ -7,7 +7,6 @@ wall clock that was wrong has written is not believed.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from math import inf
 from typing import TYPE_CHECKING
 
 from jwtgate.errors import KeyFetchError
@@ -110,7 +109,7 @@ class Kept:
 
     def entry(self, ledger: Ledger | None) -> Entry | None:
         """What the ledger says about the last fetch."""
-        return None if ledger is None else ledger.read(self._clocks.boot)
+        return None if ledger is None else ledger.read(self._clocks)
 
     def note(self, ledger: Ledger | None, state: Freshness, pace: Pace, asked: Asked) -> None:
         """Let the other workers know where our fetches stand."""
@@ -120,7 +119,8 @@ class Kept:
             Entry(
                 boot=self._clocks.boot,
                 due_at=min(state.due_at, self._clocks.steady() + pace.most),
-                asked_at=None if asked.asked_at == -inf else asked.asked_at,
+                asked_at=max(asked.asked_at, 0.0),
+                whole_at=max(asked.whole_at, 0.0),
                 forced_at=state.forced_at,
                 failures=state.failures,
                 empty_since=state.empty_since,
@@ -130,20 +130,20 @@ class Kept:
             )
         )
 
-    def asked_at(self, entry: Entry | None, state: Freshness) -> float:
-        """When the last fetch began, in whichever worker, whose outcome we share; -inf: none.
+    def shares(self, entry: Entry, state: Freshness) -> bool:
+        """Whether we have what the last fetch brought, in whichever worker.
 
-        A set that another worker has fetched, and that we could not take over (the disk is full), is none of ours.
+        Not a set that another worker has fetched and that we could not take over: the disk is full.
         """
-        if entry is None or entry.asked_at is None:
-            return -inf
-        brought = entry.failures == 0
-        shared = state.confirmed_at is not None and state.confirmed_at >= entry.asked_at
-        return entry.asked_at if shared or not brought else -inf
+        return entry.failures > 0 or (state.confirmed_at is not None and state.confirmed_at >= entry.asked_at)
 
-    def doubted(self, entry: Entry | None, state: Freshness) -> Freshness:
-        """Our state, with what the other workers have seen of an empty set."""
-        return state if entry is None else doubted(state, entry.empty_since, entry.empty_at)
+    def joined(self, entry: Entry | None, state: Freshness) -> Freshness:
+        """Our state, with what the other workers know besides: an empty set, and the last fetch for an unknown
+        kid."""
+        if entry is None:
+            return state
+        forced = [at for at in (state.forced_at, self._forced_at(entry, state)) if at is not None]
+        return replace(doubted(state, entry.empty_since, entry.empty_at), forced_at=max(forced, default=None))
 
     def elsewhere(
         self, entry: Entry | None, event: Event, state: Freshness, pace: Pace, *, since: float, found: bool
@@ -154,29 +154,29 @@ class Kept:
         meanwhile.
         """
         now = self._clocks.steady()
-        asked_at = self.asked_at(entry, state)
-        forced_at = None if entry is None else entry.forced_at
-        if forced_at is not None and forced_at > asked_at:
-            forced_at = None  # it has begun and never ended: its worker is gone
-        stand = Deferred(
-            due_at=state.due_at,
-            forced_at=forced_at,
-            failures=state.failures if entry is None else entry.failures,
-            empty_since=state.empty_since if entry is None else entry.empty_since,
-            empty_at=state.empty_at if entry is None else entry.empty_at,
-        )
-        if entry is not None and entry.failures > 0:
+        stand = Deferred(due_at=state.due_at, forced_at=None, failures=state.failures)
+        if entry is None:
+            return stand if found or (not isinstance(event, KidUnknown | Refresh) and now < state.due_at) else None
+        shared = self.shares(entry, state)
+        forced_at = self._forced_at(entry, state)
+        stand = Deferred(state.due_at, forced_at, entry.failures, entry.empty_since, entry.empty_at)
+        retry_at, retried_elsewhere = now, stand
+        if entry.failures > 0:
             retry_at = min(entry.due_at, now + pace.retry_most)
             retried_elsewhere = replace(stand, due_at=retry_at + _LAG)
-        else:
-            retry_at, retried_elsewhere = now, stand
         match event:
             case KidUnknown():
                 limited = forced_at is not None and now < forced_at + pace.min_refetch
-                return stand if found or asked_at > since or limited else None
+                return stand if found or limited or (shared and entry.asked_at > since) else None
             case Refresh():
-                return retried_elsewhere if asked_at > since else None
+                return retried_elsewhere if shared and entry.whole_at > since else None
             case _:
                 if now < state.due_at:
                     return stand
                 return retried_elsewhere if now < retry_at else None
+
+    def _forced_at(self, entry: Entry, state: Freshness) -> float | None:
+        """When an unknown kid last caused a fetch, if that counts."""
+        # One that has begun and never ended has gone with its worker; what one has brought and we lack, we fetch.
+        ended = entry.forced_at is not None and entry.forced_at <= entry.asked_at
+        return entry.forced_at if ended and self.shares(entry, state) else None

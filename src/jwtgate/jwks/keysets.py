@@ -42,10 +42,10 @@ class KeySets:
         for issuer in issuers:
             self.by_issuer.pop(issuer.name, None)
 
-    def has(self, issuer: str, kid: str | None) -> bool:
-        """Whether an issuer has a key of this name; None: any set at all."""
+    def has(self, issuer: str, kid: str | None, tried: KeySet | None) -> bool:
+        """Whether an issuer has a key of this name; None: another set than the one that was tried."""
         held = self.by_issuer.get(issuer)
-        return held is not None and (kid is None or kid in held.kids)
+        return held is not None and (held is not tried if kid is None else kid in held.kids)
 
 
 def usable(keyset: KeySet, issuer: Issuer) -> bool:

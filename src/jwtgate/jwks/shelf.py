@@ -78,12 +78,14 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
     """What the ledger says about the last fetch, in steady seconds; `error_at` in wall-clock seconds.
 
-    `asked_at`: when the last fetch that has ended began. `forced_at` beyond it: one has begun, and not ended.
+    `asked_at`: when the last fetch that has ended began; `whole_at`: that of the last one that a person asked for.
+    `forced_at` beyond `asked_at`: one has begun, and not ended.
     """
 
     boot: str
     due_at: float
-    asked_at: float | None = None
+    asked_at: float = 0.0
+    whole_at: float = 0.0
     forced_at: float | None = None
     failures: int = 0
     empty_since: float | None = None
@@ -98,13 +100,16 @@ class Ledger:
     def __init__(self, fd: int) -> None:
         self._fd = fd
 
-    def read(self, boot: str) -> Entry | None:
-        """The entry; None when there is none of this boot, or none that can be read."""
+    def read(self, clocks: Clocks) -> Entry | None:
+        """The entry; None when there is none of this boot, or none that can be believed."""
         try:
             entry = msgspec.json.decode(os.pread(self._fd, _MAX_LEDGER, 0), type=Entry)
         except (OSError, msgspec.DecodeError):
             return None
-        return entry if entry.boot == boot and boot else None
+        if not entry.boot or entry.boot != clocks.boot:
+            return None
+        latest = max(entry.asked_at, entry.forced_at or 0.0, entry.empty_at or 0.0)
+        return entry if latest <= clocks.steady() else None
 
     def write(self, entry: Entry) -> None:
         """Replace the entry. A disk that is full leaves none, which costs a fetch at most."""
@@ -172,6 +177,7 @@ class Slot:
         try:
             with open(fd, "wb") as file:  # noqa: PTH123 - a descriptor, not a path
                 file.write(msgspec.json.encode(record))
+                file.flush()
                 written = os.fstat(file.fileno())
             Path(temporary).replace(self._record)
         except OSError:

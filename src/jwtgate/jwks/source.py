@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol, assert_never
 
 from jwtgate.errors import KeyFetchError, KeyRefusedError
 from jwtgate.jwks.clock import steady
-from jwtgate.jwks.fetch import Fetcher, Got, RefusedByIssuerError, Same, Seen, same_origin
+from jwtgate.jwks.fetch import ANEW, Fetcher, Got, RefusedByIssuerError, Same, Seen, same_origin
 from jwtgate.keys import read_jwks, secret_keyset
 from jwtgate.keys.keyset import MAX_FILE_BYTES, MAX_OWN_KEYS
 from jwtgate.keys.metadata import read_metadata
@@ -118,10 +118,10 @@ class DiscoverySource:
 
     async def load(self, seen: Seen) -> Got | Same:
         """One conditional GET, and one of the metadata before it if that is unknown or old."""
-        if self._uri is None or self.clock() >= self._until:
-            uri = await self._discover()
+        if self._uri is None or self.clock() >= self._until or seen.anew:
+            uri = await self._discover(ANEW if seen.anew else Seen())
             # The validators of one place say nothing about another.
-            seen = seen if uri == self._uri else Seen()
+            seen = seen if uri == self._uri or seen.anew else Seen()
             self._uri, self._until = uri, self.clock() + _METADATA_LIFETIME
         fetching = self.keys.fetching
         if fetching.headers and not any(same_origin(self._uri, url) for url in self.keys.urls):
@@ -133,11 +133,11 @@ class DiscoverySource:
             self._until = 0.0
             raise
 
-    async def _discover(self) -> str:
+    async def _discover(self, seen: Seen) -> str:
         faults: list[str] = []
         for url in self.keys.urls:
             try:
-                answer = await self.fetcher.get(url, Seen(), self.keys.fetching)
+                answer = await self.fetcher.get(url, seen, self.keys.fetching)
             except RefusedByIssuerError as error:
                 faults.append(str(error))
                 continue

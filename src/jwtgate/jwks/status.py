@@ -265,7 +265,7 @@ class StatusStore:
         if await self._adopt(followed) and now < followed.state.due_at:
             self._take(followed, Deferred(followed.state.due_at, None, 0))
             return True
-        entry = None if ledger is None else ledger.read(self._clocks.boot)
+        entry = None if ledger is None else ledger.read(self._clocks)
         if entry is None or not entry.failures:
             return False
         if not now < entry.due_at <= now + followed.pace.retry_most * 2:
@@ -299,12 +299,13 @@ class StatusStore:
 
     async def _verified(self, followed: _Followed, body: bytes) -> StatusListToken:
         """The list, verified by the issuer's present keys. They are fetched anew when its key is none of them."""
+        tried = self._keys.keysets.get(followed.issuer.name)
         try:
             return self._read(followed, body)
         except StatusListRefusedError as error:
             if not error.key_unknown:
                 raise
-            await self._keys.need(followed.issuer.name, error.kid)
+            await self._keys.need(followed.issuer.name, error.kid, tried)
             return self._read(followed, body)
 
     def _read(self, followed: _Followed, body: bytes) -> StatusListToken:

@@ -131,15 +131,15 @@ class KeyStore:
         await asyncio.gather(*(feed.aclose() for feed in self._feeds))
         await self._fetcher.aclose()
 
-    async def need(self, issuer: str, kid: str | None) -> bool:
-        """Called when a token of `issuer` names a key that is not held.
+    async def need(self, issuer: str, kid: str | None, tried: KeySet | None = None) -> bool:
+        """Called when a token of `issuer` names a key that is not held, or none and is not of the one in `tried`.
 
         Waits for the fetch in flight, or for a new one if `min_refetch` allows it, for `patience` seconds at
         most. What there is to know is then in `keysets`. False: it may be out of date, since the last fetch has
         failed or not ended.
         """
         feed = self._by_issuer.get(issuer)
-        return feed is None or await feed.need(issuer, kid, self._patience)
+        return feed is None or await feed.need(issuer, kid, tried, self._patience)
 
     async def refresh(
         self, name: str | None = None, *, patience: float | None = None, since: float | None = None
@@ -149,7 +149,7 @@ class KeyStore:
         `name`: one in gateway.yaml, or that of one tenant; None: all. `since`: when somebody asked for it, if all
         workers are asked (seconds of the steady clock): they share one fetch that began after that.
 
-        Raises KeyError when there is none of that name. Whether all fetches have ended in time, well or not.
+        Raises KeyError when there is none of that name. Whether all fetches have brought an answer in time.
         """
         parts = [part for part in self._parts if name is None or part.group.is_called(name)]
         if name is not None and not parts:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from jwtgate.authenticate import Credential
     from jwtgate.jwks import KeyStore, StatusStore
+    from jwtgate.keys import KeySet
     from jwtgate.policy import Request
     from jwtgate.validator.connection import Headers
     from jwtgate.validator.shadows import Shadows
@@ -97,7 +98,8 @@ class Validator:
         now = self._clock()
         outcome = self._decide(question, now)
         if isinstance(outcome, NeedKeys | NeedStatus):
-            return self._wait(outcome, question, began, now)
+            tried = self._store.keysets.get(outcome.issuer)
+            return self._wait(outcome, tried, question, began, now)
         self._stopwatch.took(perf_counter() - began)
         return self._say(outcome, question, now)
 
@@ -116,14 +118,18 @@ class Validator:
         cacheable = outcome.comes_back and self._room()
         return allow(outcome, cacheable=cacheable, tells_who=self._tells_who)
 
-    async def _wait(self, outcome: Outcome, question: Question, began: float, now: float) -> bytes:
-        """Keys and a status list are waited for once each."""
+    async def _wait(
+        self, outcome: Outcome, tried: KeySet | None, question: Question, began: float, now: float
+    ) -> bytes:
+        """Keys and a status list are waited for once each. `tried`: the set by which it came to that outcome."""
         if isinstance(outcome, NeedKeys):
-            answered = await self._store.need(outcome.issuer, outcome.kid)
+            answered = await self._store.need(outcome.issuer, outcome.kid, tried)
             now = self._clock()
-            outcome = self._decide(question, now)
+            # By the same keys it would come to the same.
+            if self._store.keysets.get(outcome.issuer) is not tried:
+                outcome = self._decide(question, now)
             if isinstance(outcome, NeedKeys):
-                outcome = outcome.denial(answered=answered)
+                outcome = outcome.settled(answered=answered)
         if isinstance(outcome, NeedStatus):
             await self._statuses.need(outcome.issuer, outcome.uri)
             now = self._clock()

@@ -77,7 +77,7 @@ class Shadows:
             outcome = self._authenticate(keysets, question.policy_id, question.credential, now, question.request)
             # What a shadow lacks is not waited for; what is enforced may have been.
             answered = not (isinstance(enforced, Deny) and enforced.reason is Reason.ISSUER_UNAVAILABLE)
-            would_be = _verdict(outcome.denial(answered=answered) if isinstance(outcome, NeedKeys) else outcome)
+            would_be = _verdict(outcome.settled(answered=answered) if isinstance(outcome, NeedKeys) else outcome)
         except Exception:  # noqa: BLE001 - a fault of what is only tried must deny nobody
             would_be = str(Reason.INTERNAL_ERROR)
         self._verified.hits = hits  # a request counts once

@@ -3,8 +3,8 @@
 - Those that come together are read together, those that are quick to answer are answered first, and answers are
   sent together: NGINX wakes up once for many, and a user whose token is known does not wait behind a flood of
   tokens that are not.
-- After each of the others that is denied, NGINX may run first: whoever sends forged tokens takes no time from
-  users whom NGINX can serve by itself.
+- After each of the others that lets nobody through at once, NGINX may run first: whoever sends forged tokens takes
+  no time from users whom NGINX can serve by itself.
 - Only an answer that waits for an issuer's keys becomes a task.
 """
 
@@ -99,8 +99,8 @@ class Turns:
                     self._slow.append((connection, question))
             end = monotonic() + TURN
             while self._slow:
-                self._answer(*self._slow.popleft(), ready)
-                if ready and ready[-1][1].startswith(_DENIED):
+                answer = self._answer(*self._slow.popleft(), ready)
+                if answer is None or answer.startswith(_DENIED):
                     self._give_way()
                 if monotonic() > end:
                     break
@@ -109,7 +109,10 @@ class Turns:
         if self._slow:
             self._call()
 
-    def _answer(self, connection: Connection, question: Any, ready: list[tuple[Connection, bytes]]) -> None:
+    def _answer(
+        self, connection: Connection, question: Any, ready: list[tuple[Connection, bytes]]
+    ) -> bytes | None:
+        """The answer, which is `ready` then; None: it will come."""
         try:
             answer = self._application.answer(question)
         except Exception:  # noqa: BLE001 - whatever it was, NGINX waits for an answer
@@ -117,10 +120,11 @@ class Turns:
             answer = _FAULT
         if isinstance(answer, bytes):
             ready.append((connection, answer))
-        else:
-            task = self._loop.create_task(_wait(connection, answer))
-            self._waiting.add(task)
-            task.add_done_callback(self._waiting.discard)
+            return answer
+        task = self._loop.create_task(_wait(connection, answer))
+        self._waiting.add(task)
+        task.add_done_callback(self._waiting.discard)
+        return None
 
 
 async def _wait(connection: Connection, coming: Coroutine[None, None, bytes]) -> None:

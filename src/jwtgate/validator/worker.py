@@ -190,17 +190,17 @@ class _Application:
     async def _keys(self, request: Request) -> bytes:
         """Where the keys stand, as JSON; after a fetch, if it is asked for.
 
-        202: that has not ended yet. 404: no such issuer.
+        202: that has failed, or has not ended yet. 404: no such issuer.
         """
         status = 200
         if request.method == "POST":
             asked = dict(parse_qsl(request.query))
             since = float(asked["since"])
             try:
-                ended = await self._store.refresh(asked.get("issuer"), patience=REFRESH_PATIENCE, since=since)
+                answered = await self._store.refresh(asked.get("issuer"), patience=REFRESH_PATIENCE, since=since)
             except KeyError:
                 return plain(404)
-            status = 200 if ended else 202
+            status = 200 if answered else 202
         return plain(status, msgspec.json.encode(self._store.view()))
 
     async def _metrics(self, _request: Request) -> bytes:

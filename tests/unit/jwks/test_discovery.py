@@ -85,6 +85,28 @@ def test_configured_headers_go_to_no_other_place_than_the_configured_one(
     assert [request.get("x-api-key") for request in fake_issuer.requests] == ["word", sent]
 
 
+def test_a_person_who_asks_has_the_metadata_read_anew(fake_issuer: Any, discovered: Issuer, jwks: Any) -> None:
+    """After a break-in the keys may have moved, with the old ones still where they were."""
+    base = fake_issuer.url.removesuffix("/jwk")
+    answer = type(fake_issuer.answer)
+    metadata = answer(json.dumps({"issuer": base, "jwks_uri": f"{base}/old"}).encode())
+    fake_issuer.paths = {
+        "/.well-known/openid-configuration": metadata,
+        "/old": answer(jwks("old")),
+        "/new": answer(jwks("new")),
+    }
+
+    async def scene() -> None:
+        store = KeyStore([discovered])
+        await store.need("idp", "old")
+        metadata.body = json.dumps({"issuer": base, "jwks_uri": f"{base}/new"}).encode()
+        assert await store.refresh("idp")
+        assert [key.kid for key in store.keysets["idp"].keys] == ["new"]
+        await store.aclose()
+
+    asyncio.run(scene())
+
+
 def test_metadata_is_asked_for_once_an_hour_and_again_when_the_keys_have_moved(
     fake_issuer: Any, discovered: Issuer, jwks: Any
 ) -> None:

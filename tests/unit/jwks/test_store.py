@@ -143,17 +143,19 @@ def test_a_key_without_a_name_is_asked_for_anew_once_per_min_refetch(
             before = store.keysets["idp"]
             fake_issuer.answer.body = jwks("a").replace(b'"kid": "a", ', b"")
             clock.passes(1)
-            assert await store.need("idp", None)
+            assert await store.need("idp", None, before)
             assert store.keysets["idp"].digest != before.digest
             for _ in range(20):
                 clock.passes(1)
-                await store.need("idp", None)
+                await store.need("idp", None, store.keysets["idp"])
+            # It was tried before the last change: there is another one to try.
+            assert await store.need("idp", None, before)
 
     play(scene())
     assert len(fake_issuer.requests) == 4
 
 
-def test_a_fetch_that_a_person_waits_for_in_vain_has_not_ended(
+def test_a_fetch_that_a_person_waits_for_in_vain_is_no_success(
     fake_issuer: Any, url_issuer: Issuer, jwks: Any
 ) -> None:
     fake_issuer.answer.body = jwks("a")
@@ -165,6 +167,38 @@ def test_a_fetch_that_a_person_waits_for_in_vain_has_not_ended(
         assert not await store.refresh("idp", patience=0.1)
         go_on.set()
         assert await store.refresh("idp")
+        fake_issuer.answer.status = 500
+        assert not await store.refresh("idp"), "it has ended, and brought nothing"
+        await store.aclose()
+
+    play(scene())
+
+
+def test_a_fetch_that_begins_as_another_one_ends_is_waited_for_by_all(
+    fake_issuer: Any, url_issuer: Issuer, jwks: Any
+) -> None:
+    fake_issuer.answer.body = jwks("a")
+    go_on = threading.Event()
+
+    async def scene() -> None:
+        store = KeyStore([url_issuer])
+
+        async def need_as_it_ends() -> bool:
+            while kids(store) is None:  # noqa: ASYNC110 - in the very turn of the loop in which the set comes
+                await asyncio.sleep(0)
+            fake_issuer.answer = replace(fake_issuer.answer, body=jwks("a", "b"), before=go_on.wait)
+            return await store.need("idp", "b")
+
+        first = asyncio.create_task(need_as_it_ends())
+        await store.refresh("idp")
+        await until(lambda: len(fake_issuer.requests) == 2)
+        second = asyncio.create_task(store.need("idp", "b"))
+        await asyncio.sleep(0.05)
+        assert not second.done()
+        go_on.set()
+        assert await first
+        assert await second
+        assert kids(store) == ["a", "b"]
         await store.aclose()
 
     play(scene())
@@ -360,6 +394,7 @@ def test_a_person_who_asks_is_not_told_that_nothing_has_changed(
 
     play(scene())
     assert [request.get("if-none-match") for request in fake_issuer.requests] == [None, None]
+    assert {request["cache-control"] for request in fake_issuer.requests} == {"no-cache"}
 
 
 def test_unchanged_is_no_answer_once_the_set_was_given_up(fake_issuer: Any, url_issuer: Issuer, jwks: Any) -> None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import fcntl
+import json
 import os
+import resource
 import subprocess
 import sys
 import threading
@@ -12,6 +15,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from structlog.testing import capture_logs
 
 from jwtgate.jwks import Clocks, KeyStore, merged
 from jwtgate.keys.freshness import Pace
@@ -29,6 +33,7 @@ from support.scenes import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
     from typing import Any
 
@@ -171,6 +176,121 @@ def test_a_set_that_cannot_be_shared_is_fetched_by_each_worker(
 
     play(scene())
     assert len(fake_issuer.requests) <= 1 + 2 * 4
+
+
+@contextlib.contextmanager
+def full_disk_but_for_small_files() -> Iterator[None]:
+    """The ledger can be written, a record cannot."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (400, hard))
+    try:
+        with capture_logs():  # what is printed goes to a file as well
+            yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_removed_key_does_not_come_back_with_a_new_worker_because_a_disk_was_full(
+    fake_issuer: Any, url_issuer: Issuer, jwks: Any, shelf: Path
+) -> None:
+    fake_issuer.answer.body = jwks("old")
+    time = Time()
+
+    async def scene() -> None:
+        stores = workers(url_issuer, shelf, time.clocks, 2)
+        for store in stores:
+            await store.need("idp", "old")
+        fake_issuer.answer.body = jwks("new")
+        time.passes(1)
+        with full_disk_but_for_small_files():
+            for store in stores:
+                assert await store.refresh("idp", since=time.now - 0.5)
+                assert kids(store) == ["new"]
+                await store.aclose()
+        time.passes(5)
+        (store,) = workers(url_issuer, shelf, time.clocks, 1)
+        store.beat()
+        await store.settle()
+        assert kids(store) == ["new"]
+        await store.aclose()
+
+    play(scene())
+
+
+def test_a_conditional_fetch_does_not_stand_for_that_of_a_person(
+    fake_issuer: Any, url_issuer: Issuer, jwks: Any, shelf: Path
+) -> None:
+    fake_issuer.answer.body = jwks("old")
+    fake_issuer.answer.headers = {"ETag": '"v1"'}
+    time = Time()
+
+    async def scene() -> None:
+        stores = workers(url_issuer, shelf, time.clocks)
+        for store in stores:
+            await store.need("idp", "old")
+        time.passes(1)
+        since = time.now
+        time.passes(1)
+        fake_issuer.answer.status = 304  # a cache between
+        await stores[0].need("idp", "made up")
+        fake_issuer.answer.status = 200
+        fake_issuer.answer.body = jwks("new")
+        time.passes(1)
+        for store in stores:
+            assert await store.refresh("idp", since=since)
+            assert kids(store) == ["new"]
+            await store.aclose()
+
+    play(scene())
+    assert [request.get("if-none-match") for request in fake_issuer.requests] == [None, '"v1"', None]
+
+
+def test_a_refresh_by_the_schedule_does_not_give_back_the_fetch_that_is_allowed(
+    fake_issuer: Any, url_issuer: Issuer, jwks: Any, shelf: Path
+) -> None:
+    fake_issuer.answer.body = jwks("a")
+    time = Time()
+    issuer = replace(url_issuer, pace=Pace(least=1, default=3))
+
+    async def scene() -> None:
+        first, second = workers(issuer, shelf, time.clocks, 2)
+        for store in (first, second):
+            await store.need("idp", "a")
+        time.passes(1)
+        await first.need("idp", "made up")
+        time.passes(5)
+        second.beat()
+        await second.settle()
+        assert len(fake_issuer.requests) == 3
+        time.passes(1)
+        for store in (first, second):
+            await store.need("idp", "made up too")
+            await store.aclose()
+
+    play(scene())
+    assert len(fake_issuer.requests) == 3
+
+
+def test_a_ledger_from_the_future_is_not_believed(
+    fake_issuer: Any, url_issuer: Issuer, jwks: Any, shelf: Path
+) -> None:
+    """Of a virtual machine that was taken back to an earlier moment, while its disk was not."""
+    fake_issuer.answer.body = jwks("a")
+    time = Time()
+    fetched_once(url_issuer, shelf, time.clocks)
+    (lock,) = shelf.glob("*.lock")
+    ahead = {"asked_at": time.now + 1e5, "forced_at": time.now + 1e5, "due_at": time.now + 1e5}
+    lock.write_text(json.dumps(json.loads(lock.read_text()) | ahead | {"failures": 1, "error": "x"}))
+    fake_issuer.answer.body = jwks("a", "b")
+
+    async def scene() -> None:
+        (store,) = workers(url_issuer, shelf, time.clocks, 1)
+        time.passes(20)
+        assert await store.need("idp", "b")
+        assert kids(store) == ["a", "b"]
+        await store.aclose()
+
+    play(scene())
 
 
 def test_a_fetch_that_ended_with_its_worker_does_not_use_up_the_one_that_is_allowed(

@@ -41,13 +41,15 @@ class Keys(KeyStore):
         self.held = before
         self.after = after
         self.needed: list[tuple[str, str | None]] = []
+        self.tried: KeySet | None = None
 
     @property
     def keysets(self) -> Mapping[str, KeySet]:
         return self.held
 
-    async def need(self, issuer: str, kid: str | None) -> bool:
+    async def need(self, issuer: str, kid: str | None, tried: KeySet | None = None) -> bool:
         self.needed.append((issuer, kid))
+        self.tried = tried
         self.held = self.after
         return self.answered
 
@@ -90,6 +92,18 @@ def ask(
         answer = asyncio.run(answer)
     status, found = taken_apart(answer)
     return status, dict(found)
+
+
+def test_keys_that_come_before_they_are_waited_for_are_used() -> None:
+    store = Keys(NONE, GOOD)
+    statuses = StatusStore([], store, Standing())
+    authenticator = Authenticator(PLAN, VerifiedTokens(0))
+    validator = Validator(authenticator, store, statuses, room=lambda: True, clock=lambda: NOW)
+    answer = validator.answer(validator.read(f"/{POLICY}", [(b"authorization", b"Bearer " + TOKEN.encode())]))
+    assert not isinstance(answer, bytes)
+    store.held = GOOD  # by another task, in the same turn of the loop
+    assert taken_apart(asyncio.run(answer))[0] == 200
+    assert store.tried is None, "what was there when it was decided"
 
 
 def test_known_keys_are_not_asked_for() -> None:

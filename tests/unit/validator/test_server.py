@@ -101,23 +101,28 @@ def test_what_is_quick_is_answered_first() -> None:
     assert all(wire.written == ANSWER for wire in wires)
 
 
-def test_nginx_may_run_after_each_token_that_was_checked_in_vain() -> None:
+def test_nginx_may_run_after_each_token_that_lets_nobody_through_at_once() -> None:
     order: list[str] = []
 
-    def answer(question: str) -> bytes:
+    async def later() -> bytes:
+        return ANSWER
+
+    def answer(question: str) -> bytes | Coroutine[None, None, bytes]:
         order.append(question)
+        if question == "/unknown":
+            return later()
         return DENIED if "forged" in question else ANSWER
 
     async def run() -> None:
         turns = Turns(Application(answer), asyncio.get_running_loop(), give_way=lambda: order.append("NGINX"))
-        for target in ("/forged-1", "/good", "/quick-forged", "/forged-2"):
+        for target in ("/forged-1", "/good", "/quick-forged", "/unknown", "/forged-2"):
             connection = Connection(turns.take, set())
             connection.connection_made(Wire())
             connection.data_received(ask(target))
         await turns.end(5)
 
     asyncio.run(run())
-    assert order == ["/quick-forged", "/forged-1", "NGINX", "/good", "/forged-2", "NGINX"]
+    assert order == ["/quick-forged", "/forged-1", "NGINX", "/good", "/unknown", "NGINX", "/forged-2", "NGINX"]
 
 
 def test_a_fault_is_a_500_and_the_others_are_served() -> None:

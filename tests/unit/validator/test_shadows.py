@@ -85,7 +85,7 @@ class Tried:
         question = Question(only(self.plan).id, credential, Request(method, headers={"x-tenant": ""}))
         outcome = self.enforced(self.keysets, question.policy_id, credential, now, question.request)
         if isinstance(outcome, NeedKeys):
-            outcome = outcome.denial(answered=self.answered)
+            outcome = outcome.settled(answered=self.answered)
         assert isinstance(outcome, Allow | Deny)
         self.shadows.see(self.keysets, question, outcome, now)
         return outcome
