@@ -29,8 +29,8 @@ MAX_KEYS: Final = 100
 MAX_OWN_KEYS: Final = 10_000
 """Keys in gateway.yaml, or in a file, at most: whoever writes them all out means it."""
 
-MAX_FILE_BYTES: Final = 1 << 20
-"""Bytes of a file with a key set, at most."""
+MAX_FILE_BYTES: Final = 8 << 20
+"""Bytes of a file with a key set, at most: so many keys of the usual kinds fit."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -178,7 +178,7 @@ def test_files_for_tls_are_looked_into(tmp_path: Path, pair: Pair, fetch: str, t
     [
         ("import ssl\n", "cannot be used: not a JWK Set: expected a JSON object"),
         ('{"kty": "EC"}', 'expected a member "keys"'),
-        ("{}" + " " * (1 << 20), "larger than 1048576 bytes"),
+        ("{}" + " " * (8 << 20), "larger than 8388608 bytes"),
     ],
 )
 def test_a_file_of_keys_is_looked_into(tmp_path: Path, content: str, told: str) -> None:
