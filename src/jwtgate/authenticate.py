@@ -247,10 +247,13 @@ class Authenticator:
         if policy.presence != "unsafe_tolerate_invalid":
             return outcome
         match outcome:
-            case (Deny() as denied) | NeedKeys(otherwise=Deny(step=Step.VERIFY) as denied):
+            case (Deny() as denied) | NeedKeys(otherwise=Deny() as denied):
                 pass
             case _:
                 return outcome
+        # The keys may only be late.
+        if denied.reason in {Reason.KEY_UNKNOWN, Reason.ISSUER_UNAVAILABLE}:
+            return outcome
         if denied.step in (Step.REQUIREMENTS, Step.IDENTITY) or DENIALS[denied.reason].code not in _INVALID:
             return outcome
         passed = _anonymous(anonymous, policy, request, now)
@@ -293,14 +296,17 @@ class Authenticator:
             return NeedKeys(issuer.name, None, Deny(Reason.ISSUER_UNAVAILABLE, Step.KEY))
         key = keyset.select(algorithm=header.algorithm, kid=header.kid, x5t_s256=header.x5t_s256)
         if key is Reason.KEY_UNKNOWN:
-            return NeedKeys(issuer.name, header.kid, Deny(Reason.KEY_UNKNOWN, Step.KEY))
+            # A certificate may have been renewed for a key that keeps its name.
+            kid = header.kid if header.x5t_s256 is None else None
+            return NeedKeys(issuer.name, kid, Deny(Reason.KEY_UNKNOWN, Step.KEY))
+        # A key that is not named cannot be told from the one that came in its place.
+        unnamed = header.kid is None and header.x5t_s256 is None and not keyset.any_kid
         if not isinstance(key, Key):
-            return Deny(key, Step.KEY)
+            denied = Deny(key, Step.KEY)
+            return NeedKeys(issuer.name, None, denied) if unnamed else denied
         verified = verify(token, key)
         if not isinstance(verified, VerifiedToken):
             denied = Deny(verified, Step.VERIFY)
-            # A key that is not named cannot be told from the one that came in its place.
-            unnamed = header.kid is None and header.x5t_s256 is None and not keyset.any_kid
             return NeedKeys(issuer.name, None, denied) if unnamed else denied
         self._verified.put(digest, issuer.name, keyset, verified, now)
         return verified

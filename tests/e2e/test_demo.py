@@ -19,7 +19,7 @@ from jwtgate.keys.encoding import decode_base64url, encode_base64url
 from jwtgate.signer.key_store import KeyStore
 from jwtgate.signer.store import open_directory
 from jwtgate.validator.respond import subject_digest
-from support.gateway import Process, is_alive, jwtgate, wait_until
+from support.gateway import Process, entries, is_alive, jwtgate, wait_until
 from support.http import Response, connect, exchange, request
 from support.ports import free_ports
 
@@ -67,7 +67,7 @@ class Demo(Process):
 
     def log(self) -> list[dict[str, Any]]:
         (file,) = self.temporary.glob("jwtgate-demo-*/access.log")
-        return [json.loads(line) for line in file.read_text().splitlines()]
+        return entries(file)
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ from jwtgate.config import load_text
 from jwtgate.reasons import Reason
 from jwtgate.run_directory import unprivileged_account
 from jwtgate.validator.worker import listen
-from support.gateway import wait_until
+from support.gateway import logged
 from support.http import Response, connect, exchange
 from support.stand_alone import StandAlone
 
@@ -127,15 +127,7 @@ class Gate:
 
     def logged(self, response: Response) -> dict[str, Any]:
         """The log entry of an answer."""
-        file = self.alone.work / "access.log"
-
-        def entries() -> list[dict[str, Any]]:
-            every = map(json.loads, file.read_text().splitlines())
-            return [entry for entry in every if entry["request_id"] == response.headers["x-request-id"]]
-
-        (entry,) = wait_until(entries, patience=5)
-        found: dict[str, Any] = entry
-        return found
+        return logged(self.alone.work / "access.log", response.headers["x-request-id"])
 
 
 def demo_denials() -> str:

@@ -194,10 +194,10 @@ class Gateway(Process):
 
 
 def entries(file: Path) -> list[dict[str, Any]]:
-    """An access log, parsed."""
+    """An access log, parsed: the lines that are whole by now."""
     # NGINX writes a client's bytes as they came.
     text = file.read_text(errors="surrogateescape") if file.exists() else ""
-    return [json.loads(line) for line in text.splitlines()]
+    return [json.loads(line) for line in text.split("\n")[:-1]]
 
 
 def logged(file: Path, request_id: str) -> dict[str, Any]:

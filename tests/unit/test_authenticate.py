@@ -241,12 +241,21 @@ def unnamed(key: SigningKey) -> dict[str, Any]:
     return {name: value for name, value in key.public_jwk().items() if name != "kid"}
 
 
-def test_several_fitting_keys_are_no_reason_to_ask_for_more() -> None:
+def test_a_renewed_certificate_is_asked_for_though_its_key_keeps_its_name() -> None:
+    renewed = signed(json.dumps(claims()).encode(), KEY, **{"x5t#S256": encode_base64url(bytes(32)).decode()})
+    published = KEY.public_jwk() | {"x5t#S256": encode_base64url(bytes(range(32))).decode()}
+    keys = {"one": read_jwks(json.dumps({"keys": [published]}).encode())}
+    assert ask(renewed, keys=keys) == NeedKeys("one", None, Deny(Reason.KEY_UNKNOWN, Step.KEY))
+
+
+def test_several_fitting_keys_may_be_one_by_now() -> None:
     keys = {"one": read_jwks(json.dumps({"keys": [unnamed(KEY), unnamed(SECOND)]}).encode())}
     assert keys["one"].notes == ("2 keys have no kid: a token that names none is refused",)
     outcome = ask(signed(json.dumps(claims()).encode(), kid=KEY.kid), keys=keys)
     assert isinstance(outcome, NeedKeys)  # by its kid there is none
-    assert ask(signed(json.dumps(claims()).encode(), kid=None), keys=keys) == Deny(Reason.KEY_AMBIGUOUS, Step.KEY)
+    assert ask(signed(json.dumps(claims()).encode(), kid=None), keys=keys) == NeedKeys(
+        "one", None, Deny(Reason.KEY_AMBIGUOUS, Step.KEY)
+    )
 
 
 @pytest.mark.parametrize(

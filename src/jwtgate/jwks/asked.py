@@ -31,6 +31,8 @@ class Asked:
         self.asked_at = began
         if whole:
             self.whole_at = began
+        elif self.error is not None:
+            self.whole_at = -inf  # the error may have been its own, which is told no longer
 
     def heard(self, error: str | None, at: float) -> None:
         """How the last fetch ended, ours or another worker's, and when."""

@@ -79,6 +79,7 @@ class Feed:
         self._kept = kept
         self._around = around
         self._opened = False  # whether the shelf has been looked at
+        self._outlived = False  # an older set is on the shelf that could be neither replaced nor removed
         self._adopting = asyncio.Lock()
         self._born = around.clocks.wall()
         self._flight: asyncio.Task[None] | None = None
@@ -119,11 +120,12 @@ class Feed:
     async def refresh(self, patience: float, since: float) -> bool:
         """Fetch all of it now, whatever the schedule says, unless another worker has done so after `since`.
 
-        Whether that has brought an answer in time, which is what is held now.
+        Whether that has brought an answer in time, which is what is held now, and by those who start from now on.
         """
         await self._open()
         ended = await self._have_asked(Refresh(), _Wish(since), patience)
-        return ended and self.asked.whole_at >= since and self.asked.error is None
+        answered = ended and self.asked.whole_at >= since and self.asked.error is None
+        return answered and not self._outlived
 
     async def settle(self) -> None:
         """Wait until no fetch is in flight."""
@@ -236,7 +238,8 @@ class Feed:
                 self.asked.outage.is_new(entry.error)  # who wrote it has told it
             if entry is not None and self._kept.shares(entry, self.state):
                 self.asked.asked_at = max(self.asked.asked_at, entry.asked_at)
-                self.asked.whole_at = max(self.asked.whole_at, entry.whole_at)
+                if entry.error is None:
+                    self.asked.whole_at = max(self.asked.whole_at, entry.whole_at)
             since = self._around.clocks.steady() if wish is None else wish.since
             found = self._has(wish)
             elsewhere = self._kept.elsewhere(entry, event, self.state, self._pace, since=since, found=found)
@@ -365,4 +368,6 @@ class Feed:
         except OSError as error:
             report.snapshot_unwritable(self.group.name, error.strerror or str(error))
             # An older one must not come back with the next start, nor in a worker that begins anew.
-            self._kept.remove()
+            self._outlived = not self._kept.remove()
+        else:
+            self._outlived = False

@@ -99,9 +99,9 @@ class Kept:
         )
         self._slot.write(record)
 
-    def remove(self) -> None:
-        """Forget the record: its issuer has withdrawn the set."""
-        self._slot.remove()
+    def remove(self) -> bool:
+        """Forget the record. Whether it is gone."""
+        return self._slot.remove()
 
     def locked(self) -> AbstractAsyncContextManager[Ledger | None]:
         """Hold the lock. None: it cannot be had while somebody fetches, and one has to go on without it."""

@@ -185,11 +185,12 @@ class Slot:
             raise
         self._known = _version(written)
 
-    def remove(self) -> None:
-        """Forget the set: its issuer has withdrawn it."""
+    def remove(self) -> bool:
+        """Forget the set. Whether there is none now that could be read."""
         with contextlib.suppress(OSError):
             Path(self._record).unlink(missing_ok=True)
         self._known = None
+        return not Path(self._record).is_file()
 
     @contextlib.asynccontextmanager
     async def locked(self, wait: float) -> AsyncIterator[Ledger | None]:

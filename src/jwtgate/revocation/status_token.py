@@ -73,7 +73,10 @@ def read_status_token(
         raise StatusListRefusedError(message, key_unknown=unknown, kid=token.kid)
     verified = verify(token, key)
     if isinstance(verified, Reason):
-        raise StatusListRefusedError(f"it is not signed by the issuer ({verified})")
+        message = f"it is not signed by the issuer ({verified})"
+        # A key that is not named cannot be told from the one that came in its place.
+        unnamed = token.kid is None and token.x5t_s256 is None and not keys.any_kid
+        raise StatusListRefusedError(message, key_unknown=unnamed)
     return _read_claims(verified, uri, issuer, now)
 
 

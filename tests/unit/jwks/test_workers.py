@@ -245,6 +245,61 @@ def test_a_conditional_fetch_does_not_stand_for_that_of_a_person(
     assert [request.get("if-none-match") for request in fake_issuer.requests] == [None, '"v1"', None]
 
 
+def test_a_failure_that_a_person_was_told_of_is_no_answer_once_another_fetch_has_succeeded(
+    fake_issuer: Any, url_issuer: Issuer, jwks: Any, shelf: Path
+) -> None:
+    fake_issuer.answer.body = jwks("old")
+    fake_issuer.answer.headers = {"ETag": '"v1"'}
+    time = Time()
+
+    async def scene() -> None:
+        first, second = workers(url_issuer, shelf, time.clocks, 2)
+        for store in (first, second):
+            await store.need("idp", "old")
+        time.passes(1)
+        since = time.now
+        time.passes(1)
+        fake_issuer.answer.status = 500
+        assert not await first.refresh("idp", since=since)
+        fake_issuer.answer.status = 304  # a cache between
+        time.passes(2)
+        first.beat()
+        await first.settle()
+        fake_issuer.answer.status = 200
+        fake_issuer.answer.body = jwks("new")
+        assert await second.refresh("idp", since=since)
+        assert kids(second) == ["new"]
+        await asyncio.gather(first.aclose(), second.aclose())
+
+    play(scene())
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounts a file system")
+def test_a_refresh_is_no_success_where_an_older_set_can_be_neither_replaced_nor_removed(
+    fake_issuer: Any, url_issuer: Issuer, jwks: Any, shelf: Path
+) -> None:
+    fake_issuer.answer.body = jwks("old")
+    shelf.mkdir(mode=0o700)
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=700", "none", shelf], check=False).returncode:
+        pytest.skip("may not mount")
+
+    async def scene() -> None:
+        store = KeyStore([url_issuer], directory=shelf)
+        await store.need("idp", "old")
+        subprocess.run(["mount", "-o", "remount,ro", shelf], check=True)  # noqa: ASYNC221 - nothing else runs
+        fake_issuer.answer.body = jwks("new")
+        assert not await store.refresh("idp")
+        assert kids(store) == ["new"]
+        subprocess.run(["mount", "-o", "remount,rw", shelf], check=True)  # noqa: ASYNC221
+        assert await store.refresh("idp")
+        await store.aclose()
+
+    try:
+        play(scene())
+    finally:
+        subprocess.run(["umount", shelf], check=True)
+
+
 def test_a_refresh_by_the_schedule_does_not_give_back_the_fetch_that_is_allowed(
     fake_issuer: Any, url_issuer: Issuer, jwks: Any, shelf: Path
 ) -> None:

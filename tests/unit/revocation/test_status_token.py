@@ -12,6 +12,7 @@ from jwtgate import SigningKey, generate_signing_key, mint, read_jwks
 from jwtgate.config import load_text
 from jwtgate.errors import StatusListRefusedError
 from jwtgate.keys import secret_keyset
+from jwtgate.keys.encoding import encode_base64url
 from jwtgate.revocation import pack, read_status_token, status_claims
 from jwtgate.revocation.status_token import TYP
 
@@ -105,6 +106,14 @@ def test_what_is_not_the_issuers_word_about_this_list_is_refused(text: bytes, sa
     with pytest.raises(StatusListRefusedError, match=said) as caught:
         read(text)
     assert not caught.value.key_unknown
+
+
+def test_a_key_that_the_list_does_not_name_may_have_been_replaced() -> None:
+    head = encode_base64url(json.dumps({"alg": OTHER.algorithm, "typ": TYP}).encode())
+    signing_input = head + b"." + token().split(b".")[1]
+    with pytest.raises(StatusListRefusedError, match="not signed by the issuer") as caught:
+        read(signing_input + b"." + encode_base64url(OTHER.sign(signing_input)))
+    assert caught.value.key_unknown
 
 
 def test_a_key_that_is_not_held_may_be_a_newer_one() -> None:
