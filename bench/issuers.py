@@ -51,7 +51,8 @@ _NOTES = """\
 processes by then. Of a single issuer the first fetch may have begun by then. Of more than 16 issuers none is
 asked unasked in the first 2 s, and 50 in a second after that: what these fetches cost, in both workers, is in the
 rows that end with the keys of all, and in none else. Goals: a start and a request within 10 %, and with keys on
-disk the first token within 2 s of the command.
+disk the first token within 2 s of the command (that it takes a tenth of a second more with many issuers is told by
+the ratio, and has no goal of its own).
 
 A token that is remembered takes a few microseconds, of which reading what its issuer requires is a part. What one
 issuer requires stays in the nearest cache of the processor, what a thousand require does not, the less so the
