@@ -17,9 +17,10 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 def tree(pid: int) -> set[int]:
     """A process and everything below it."""
     found = {pid}
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        for child in (task / "children").read_text().split():
-            found |= tree(int(child))
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has just ended
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            for child in (task / "children").read_text().split():
+                found |= tree(int(child))
     return found
 
 

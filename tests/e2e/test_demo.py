@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -343,8 +344,9 @@ def test_the_four_curl_lines_work_as_they_are_printed(demo: Demo) -> None:
 
 def descendants(pid: int) -> list[int]:
     found = []
-    for child in map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()):
-        found += [child, *descendants(child)]
+    with suppress(FileNotFoundError, ProcessLookupError):  # it has just ended
+        for child in map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()):
+            found += [child, *descendants(child)]
     return found
 
 

@@ -138,10 +138,8 @@ class Process:
         listed = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
         found = {}
         for pid in map(int, listed):
-            try:
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has just ended
                 found[pid] = Path(f"/proc/{pid}/comm").read_text().strip()
-            except FileNotFoundError:
-                continue  # it has just ended
         return {pid: comm for pid, comm in found.items() if comm.startswith(name)}
 
 
