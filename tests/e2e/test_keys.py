@@ -163,6 +163,7 @@ def test_an_outage_and_its_end_are_in_the_log_without_being_asked_for(gateway: G
     for turn in (own.down, own.up):
         turn()
         refresh()
-    lines = [json.loads(line) for line in gateway.said[before:].splitlines() if line.startswith("{")]
+    whole = gateway.said[before:].rpartition("\n")[0]
+    lines = [json.loads(line) for line in whole.splitlines() if line.startswith("{")]
     events = [line["event"] for line in lines if line.get("issuer") == "main"]
     assert events == ["keys_fetch_failed", "keys_changed", "keys_fetch_recovered"]
