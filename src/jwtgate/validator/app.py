@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from jwtgate.validator.shadows import Shadows
 
 
+_SOON = 1.0  # seconds in which a first set was found; after that its request has waited long enough
+
+
 class Question(msgspec.Struct, frozen=True, gc=False):
     """May this request with this credential, or without one for this reason, pass by this policy?"""
 
@@ -121,14 +124,19 @@ class Validator:
     async def _wait(
         self, outcome: Outcome, tried: KeySet | None, question: Question, began: float, now: float
     ) -> bytes:
-        """Keys and a status list are waited for once each. `tried`: the set by which it came to that outcome."""
-        if isinstance(outcome, NeedKeys):
+        """Keys and a status list are waited for. `tried`: the set by which it came to that outcome."""
+        while isinstance(outcome, NeedKeys):
             answered = await self._store.need(outcome.issuer, outcome.kid, tried)
             now = self._clock()
+            held = self._store.keysets.get(outcome.issuer)
             # By the same keys it would come to the same.
-            if self._store.keysets.get(outcome.issuer) is not tried:
-                outcome = self._decide(question, now)
-            if isinstance(outcome, NeedKeys):
+            if held is tried:
+                outcome = outcome.settled(answered=answered)
+                break
+            first, tried = tried is None, held
+            outcome = self._decide(question, now)
+            # The first set of a worker may be that of another one, and older than the token's key: once more.
+            if isinstance(outcome, NeedKeys) and not (first and perf_counter() - began < _SOON):
                 outcome = outcome.settled(answered=answered)
         if isinstance(outcome, NeedStatus):
             await self._statuses.need(outcome.issuer, outcome.uri)
