@@ -124,10 +124,9 @@ def free_port() -> int:
 
 def description() -> dict[str, str]:
     """Processor, kernel, and the version of everything that is measured."""
-    processor = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
     packaged = packaged_nginx()
     return {
-        "processor": f"{processor[1] if processor else platform.machine()}, {os.cpu_count()} cores",
+        "processor": _processor(),
         "kernel": platform.release(),
         "Python": platform.python_version(),
         "NGINX": find_nginx().version_text,
@@ -144,9 +143,12 @@ def description() -> dict[str, str]:
 
 def in_short() -> str:
     """Processor, Python and NGINX, on a line."""
-    processor = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
-    name = processor[1] if processor else platform.machine()
-    return f"{name}, {os.cpu_count()} cores, Python {platform.python_version()}, NGINX {find_nginx().version_text}"
+    return f"{_processor()}, Python {platform.python_version()}, NGINX {find_nginx().version_text}"
+
+
+def _processor() -> str:
+    found = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
+    return f"{found[1] if found else platform.machine()}, {os.cpu_count()} cores"
 
 
 def _version(package: str) -> str:

@@ -2,8 +2,8 @@
 → requirements → identity.
 
 `Authenticator` does no I/O and knows no clock; the validator, `jwtgate explain`, the fuzzer and the benchmark all
-call it. What it lacks it says: `NeedKeys` asks for an issuer's keys, and the caller, who can wait, fetches them
-once and calls again. A second `NeedKeys` means that there are none to be had, and `denial` says why.
+call it. What it lacks it says: `NeedKeys` asks for an issuer's keys, and the caller, who can wait, has them
+fetched and calls again. When none have come it is over, and `settled` is the outcome.
 `NeedStatus` is the same for a status list.
 """
 
@@ -246,13 +246,9 @@ class Authenticator:
         outcome = self(keysets, policy.id, credential, now, request, required=True)
         if policy.presence != "unsafe_tolerate_invalid":
             return outcome
-        match outcome:
-            case (Deny() as denied) | NeedKeys(otherwise=Deny() as denied):
-                pass
-            case _:
-                return outcome
-        # The keys may only be late.
-        if denied.reason in {Reason.KEY_UNKNOWN, Reason.ISSUER_UNAVAILABLE}:
+        denied = outcome.otherwise if isinstance(outcome, NeedKeys) else outcome
+        # A key that is unknown may only be late.
+        if not isinstance(denied, Deny) or denied.reason is Reason.KEY_UNKNOWN:
             return outcome
         if denied.step in (Step.REQUIREMENTS, Step.IDENTITY) or DENIALS[denied.reason].code not in _INVALID:
             return outcome
